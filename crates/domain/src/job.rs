@@ -1,0 +1,214 @@
+//! An export job: a request and what has become of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::error::Failure;
+use crate::ids::{JobId, OrganizationId, UserId};
+use crate::request::ExportRequest;
+
+/// One request for a file, and its state.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportJob {
+    /// The id.
+    pub id: JobId,
+    /// Who asked.
+    pub user: UserId,
+    /// Whose rows.
+    pub organization: OrganizationId,
+    /// What for.
+    pub request: ExportRequest,
+    /// What has become of it.
+    pub state: JobState,
+    /// How far it is; never goes back.
+    pub progress: Progress,
+    /// Rows written so far.
+    pub rows_exported: u64,
+    /// Rows that the plan expects; `None` before there is a plan.
+    pub rows_estimated: Option<u64>,
+    /// When it was requested.
+    pub created_at: DateTime<Utc>,
+    /// When a worker first took it.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When anything last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// The state of a job with what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobState {
+    /// Waits for a worker.
+    Pending,
+    /// A worker has the lease.
+    Processing,
+    /// The file is there.
+    Completed {
+        /// The file.
+        file: ExportedFile,
+        /// Since when.
+        completed_at: DateTime<Utc>,
+        /// Until when.
+        expires_at: DateTime<Utc>,
+    },
+    /// There will be no file.
+    Failed {
+        /// Why.
+        failure: Failure,
+        /// Since when.
+        completed_at: DateTime<Utc>,
+    },
+    /// Somebody cancelled it.
+    Cancelled {
+        /// Since when.
+        completed_at: DateTime<Utc>,
+    },
+    /// The file was there and has been deleted.
+    Expired {
+        /// When it was completed.
+        completed_at: DateTime<Utc>,
+        /// Since when it is gone.
+        expires_at: DateTime<Utc>,
+    },
+}
+
+impl JobState {
+    /// Returns the state without its data.
+    pub fn status(&self) -> JobStatus {
+        match self {
+            Self::Pending => JobStatus::Pending,
+            Self::Processing => JobStatus::Processing,
+            Self::Completed { .. } => JobStatus::Completed,
+            Self::Failed { .. } => JobStatus::Failed,
+            Self::Cancelled { .. } => JobStatus::Cancelled,
+            Self::Expired { .. } => JobStatus::Expired,
+        }
+    }
+}
+
+/// The file of a completed job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedFile {
+    /// Its key in the bucket.
+    pub object_key: String,
+    /// Its size, compressed.
+    pub size_bytes: u64,
+    /// How many rows it holds.
+    pub rows: u64,
+    /// SHA-256 of its bytes, in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// The name of a state, in Postgres and in the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum JobStatus {
+    /// See [`JobState::Pending`].
+    Pending,
+    /// See [`JobState::Processing`].
+    Processing,
+    /// See [`JobState::Completed`].
+    Completed,
+    /// See [`JobState::Failed`].
+    Failed,
+    /// See [`JobState::Cancelled`].
+    Cancelled,
+    /// See [`JobState::Expired`].
+    Expired,
+}
+
+impl JobStatus {
+    /// Every status.
+    pub const ALL: &[Self] = &[
+        Self::Pending,
+        Self::Processing,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Expired,
+    ];
+
+    /// Returns the name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Processing => "PROCESSING",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+}
+
+impl fmt::Display for JobStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for JobStatus {
+    type Err = UnknownStatus;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|status| status.as_str() == text)
+            .ok_or_else(|| UnknownStatus(text.to_owned()))
+    }
+}
+
+/// A text that is no [`JobStatus`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("unknown job status {0:?}")]
+pub struct UnknownStatus(String);
+
+/// How far a job is, in percent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Progress(u8);
+
+impl Progress {
+    /// The progress of a job that is done.
+    pub const DONE: Self = Self(100);
+
+    /// Computes the progress of `done` out of `estimated` rows; at most 99, since only a whole
+    /// file is 100.
+    pub fn of_rows(done: u64, estimated: u64) -> Self {
+        let percent = u128::from(done) * 100 / u128::from(estimated.max(1));
+        Self(u8::try_from(percent).map_or(99, |percent| percent.min(99)))
+    }
+
+    /// Takes a percentage, or nothing when it is over 100.
+    pub fn new(percent: u8) -> Option<Self> {
+        (percent <= 100).then_some(Self(percent))
+    }
+
+    /// Returns the percentage.
+    pub fn percent(self) -> u8 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{JobStatus, Progress};
+
+    #[test]
+    fn every_status_reads_back() {
+        for status in JobStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(*status));
+        }
+    }
+
+    #[test]
+    fn progress_is_only_full_when_the_file_is_whole() {
+        assert_eq!(Progress::of_rows(0, 0).percent(), 0);
+        assert_eq!(Progress::of_rows(5, 10).percent(), 50);
+        assert_eq!(Progress::of_rows(10, 10).percent(), 99);
+        assert_eq!(Progress::of_rows(u64::MAX, 1).percent(), 99);
+    }
+}

@@ -1,0 +1,27 @@
+//! The words of the data export service: requests, jobs, states and errors. No I/O.
+//!
+//! Everything here is parsed once and never checked again: a value of one of these types is valid.
+
+mod clock;
+mod error;
+mod filter;
+mod ids;
+mod job;
+mod members;
+mod output;
+mod request;
+mod time_range;
+mod violation;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Classify, ErrorClass, ErrorCode, Failure};
+pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
+pub use ids::{JobId, OrganizationId, UserId, WorkerId};
+pub use job::{ExportJob, ExportedFile, JobState, JobStatus, Progress};
+pub use output::{
+    Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
+    ParquetOptions,
+};
+pub use request::{DataType, ExportRequest, RequestLimits};
+pub use time_range::TimeRange;
+pub use violation::{Pointer, Violation};

@@ -1,0 +1,358 @@
+//! A request for an export, read from JSON with everything that is wrong with it at once.
+
+mod options;
+
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::filter::{FilterLimits, Filters};
+use crate::members::{Members, one, one_of, text};
+use crate::output::{Compression, Format, Output};
+use crate::request::options::{Options, options};
+use crate::time_range::TimeRange;
+use crate::violation::{Pointer, Violation};
+
+/// The name of a dataset: lower-case letters, digits and underscores.
+///
+/// Whether there is such a dataset is for the catalogue to say.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct DataType(String);
+
+impl DataType {
+    /// Reads a name, or nothing when it has other characters or more than 64 of them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let valid = (1..=64).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        valid.then(|| Self(text.to_owned()))
+    }
+
+    /// Returns the name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// How large a request may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// The filter.
+    pub filter: FilterLimits,
+    /// The longest window.
+    pub max_range: TimeDelta,
+    /// Columns in the list of columns.
+    pub max_columns: usize,
+}
+
+impl RequestLimits {
+    /// No limits, for a request that was accepted before.
+    pub const NONE: Self = Self {
+        filter: FilterLimits {
+            max_conditions: usize::MAX,
+            max_depth: usize::MAX,
+            max_values: usize::MAX,
+            max_value_bytes: usize::MAX,
+        },
+        max_range: TimeDelta::MAX,
+        max_columns: usize::MAX,
+    };
+}
+
+/// What somebody wants exported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExportRequest {
+    /// The dataset.
+    pub data_type: DataType,
+    /// The file.
+    pub output: Output,
+    /// The window.
+    pub range: TimeRange,
+    /// Which rows; all of them when there is none.
+    pub filters: Option<Filters>,
+    /// The columns by public name, in the order of the file; all of them when there are none.
+    pub columns: Option<Vec<String>>,
+}
+
+impl ExportRequest {
+    /// Reads the body of a `POST /api/v1/export`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, in the order of the members.
+    pub fn parse(body: &Value, limits: &RequestLimits) -> Result<Self, Vec<Violation>> {
+        let mut members = Members::of(body, Pointer::root())?;
+        let data_type = members.required("data_type", |value, at| {
+            let text = text(value, at)?;
+            DataType::parse(text)
+                .ok_or_else(|| one(at, "must be lower-case letters, digits and underscores"))
+        });
+        let format = members.required("format", |value, at| {
+            one_of(value, at, Format::parse, Format::NAMES)
+        });
+        let compression = members.optional("compression", |value, at| {
+            one_of(value, at, Compression::parse, Compression::NAMES)
+        });
+        let start = members.required("start_time", time);
+        let end = members.required("end_time", time);
+        let filters = members.optional("filters", |value, at| {
+            Filters::parse(value, at, &limits.filter)
+        });
+        let columns = members.optional("columns", |value, at| columns(value, at, limits));
+        let options = match format {
+            Some(format) => members.optional("options", |value, at| options(value, at, format)),
+            None => members.ignored("options"),
+        };
+        let output = format.and_then(|format| {
+            let options = options.unwrap_or_else(|| Options::default_of(format));
+            members.checked("compression", || options.with(compression))
+        });
+        let range = start.zip(end).and_then(|(start, end)| {
+            members.checked("end_time", || time_range(start, end, limits.max_range))
+        });
+        members.finish()?;
+        // With no violation, whatever is required is there.
+        let (Some(data_type), Some(output), Some(range)) = (data_type, output, range) else {
+            return Err(one(&Pointer::root(), "is not a valid request"));
+        };
+        Ok(Self {
+            data_type,
+            output,
+            range,
+            filters,
+            columns,
+        })
+    }
+
+    /// Returns the readable name of the file.
+    pub fn file_name(&self) -> String {
+        self.output.file_name(&self.data_type, &self.range)
+    }
+}
+
+fn columns(
+    value: &Value,
+    at: &Pointer,
+    limits: &RequestLimits,
+) -> Result<Vec<String>, Vec<Violation>> {
+    let names = value
+        .as_array()
+        .filter(|names| (1..=limits.max_columns).contains(&names.len()))
+        .ok_or_else(|| {
+            one(
+                at,
+                format!("must be an array of 1 to {} names", limits.max_columns),
+            )
+        })?;
+    let mut columns: Vec<String> = Vec::with_capacity(names.len());
+    let mut violations = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        let at = at.child(index);
+        match text(name, &at) {
+            Ok(name) if columns.iter().any(|column| column == name) => {
+                violations.extend(one(&at, format!("names the column {name:?} a second time")));
+            }
+            Ok(name) => columns.push(name.to_owned()),
+            Err(wrong) => violations.extend(wrong),
+        }
+    }
+    if violations.is_empty() {
+        Ok(columns)
+    } else {
+        Err(violations)
+    }
+}
+
+/// Reads an RFC 3339 time, which has a zone, between the years 1900 and 2261, the range of
+/// ClickHouse's `DateTime64(9)`.
+fn time(value: &Value, at: &Pointer) -> Result<DateTime<Utc>, Vec<Violation>> {
+    let time = DateTime::parse_from_rfc3339(text(value, at)?)
+        .map_err(|_| {
+            one(
+                at,
+                "must be an RFC 3339 time with a zone, such as 2026-01-01T00:00:00Z",
+            )
+        })?
+        .to_utc();
+    if time.timestamp_nanos_opt().is_none() || time.timestamp() < -2_208_988_800 {
+        return Err(one(at, "must be between the years 1900 and 2262"));
+    }
+    Ok(time)
+}
+
+fn time_range(
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    longest: TimeDelta,
+) -> Result<TimeRange, String> {
+    let range = TimeRange::new(start, end).ok_or("must be after start_time")?;
+    if range.length() > longest {
+        return Err(format!(
+            "is {} after start_time; at most {} are allowed",
+            days(range.length()),
+            days(longest)
+        ));
+    }
+    Ok(range)
+}
+
+fn days(length: TimeDelta) -> String {
+    let (days, rest) = (length.num_days(), length.num_seconds() % 86_400);
+    match (days, rest) {
+        (days, 0) => format!("{days} days"),
+        (0, seconds) => format!("{seconds} seconds"),
+        (days, seconds) => format!("{days} days and {seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use serde_json::{Value, json};
+
+    use super::{ExportRequest, RequestLimits};
+    use crate::output::{Compression, Output};
+
+    fn limits() -> RequestLimits {
+        RequestLimits {
+            max_range: TimeDelta::days(31),
+            max_columns: 3,
+            ..RequestLimits::NONE
+        }
+    }
+
+    fn valid() -> Value {
+        json!({
+            "data_type": "logs", "format": "csv",
+            "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T02:00:00+02:00",
+        })
+    }
+
+    fn with(changes: &Value) -> Value {
+        let mut body = valid();
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        body
+    }
+
+    fn errors(body: &Value) -> Vec<String> {
+        ExportRequest::parse(body, &limits())
+            .expect_err("the request is wrong")
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_minimal_request_gets_the_defaults() {
+        let request = ExportRequest::parse(&valid(), &limits()).unwrap();
+        assert_eq!(request.output.compression(), Compression::Gzip);
+        assert_eq!(
+            request.file_name(),
+            "logs_20260101T000000Z_20260102T000000Z.csv.gz"
+        );
+        assert_eq!(
+            request.output.options_json(),
+            json!({"csv": {"delimiter": ",", "null": "", "escape_formulas": true}})
+        );
+    }
+
+    #[test]
+    fn options_read_back_from_what_is_stored() {
+        for (format, options) in [
+            (
+                "csv",
+                json!({"csv": {"delimiter": "\t", "null": "\\N", "escape_formulas": false}}),
+            ),
+            ("json", json!({"json": {"layout": "array"}})),
+            ("parquet", json!({"parquet": {"compression": "snappy"}})),
+        ] {
+            let body = with(&json!({"format": format, "options": options}));
+            let request = ExportRequest::parse(&body, &limits()).unwrap();
+            assert_eq!(request.output.options_json(), options);
+        }
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let body = json!({
+            "data_type": "Logs!", "format": "xml", "compression": "rar",
+            "start_time": "2026-01-01T00:00:00", "columns": [], "options": 1, "colour": "red",
+        });
+        assert_eq!(
+            errors(&body),
+            [
+                "/data_type: must be lower-case letters, digits and underscores",
+                "/format: must be one of csv, json, parquet",
+                "/compression: must be one of gzip, zstd, none",
+                "/start_time: must be an RFC 3339 time with a zone, such as 2026-01-01T00:00:00Z",
+                "/end_time: is required",
+                "/columns: must be an array of 1 to 3 names",
+                "/colour: is unknown; known are data_type, format, compression, start_time, \
+                 end_time, filters, columns, options",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_range_is_checked() {
+        assert_eq!(
+            errors(&with(&json!({"end_time": "2026-01-01T00:00:00Z"}))),
+            ["/end_time: must be after start_time"]
+        );
+        assert_eq!(
+            errors(&with(&json!({"end_time": "2026-02-02T00:00:01Z"}))),
+            ["/end_time: is 32 days and 1 seconds after start_time; at most 31 days are allowed"]
+        );
+        assert_eq!(
+            errors(&with(&json!({"start_time": "1700-01-01T00:00:00Z"}))),
+            ["/start_time: must be between the years 1900 and 2262"]
+        );
+    }
+
+    #[test]
+    fn nothing_goes_around_parquet() {
+        let parquet = json!({"format": "parquet"});
+        let request = ExportRequest::parse(&with(&parquet), &limits()).unwrap();
+        assert!(matches!(request.output, Output::Parquet { .. }));
+        let gzip = errors(&with(&json!({"format": "parquet", "compression": "gzip"})));
+        assert!(gzip[0].starts_with("/compression: gzip cannot be put around Parquet"));
+    }
+
+    #[test]
+    fn options_of_another_format_are_refused() {
+        assert_eq!(
+            errors(&with(&json!({"options": {"json": {"layout": "array"}}}))),
+            ["/options/json: is unknown; known are csv"]
+        );
+        assert_eq!(
+            errors(&with(
+                &json!({"options": {"csv": {"delimiter": "\"", "null": 1, "x": 1}}})
+            )),
+            [
+                "/options/csv/delimiter: must be one ASCII character other than a quote or a line break",
+                "/options/csv/null: must be a text",
+                "/options/csv/x: is unknown; known are delimiter, null, escape_formulas",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_column_may_be_named_once() {
+        assert_eq!(
+            errors(&with(&json!({"columns": ["body", "body"]}))),
+            ["/columns/1: names the column \"body\" a second time"]
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! The audit trail of a job: what happened, when, through whom, from where.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use domain::{JobId, UserId};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// Somebody asked for the export.
+    Requested,
+    /// A worker took it for the first time.
+    Started,
+    /// The file is there.
+    Completed,
+    /// There will be no file.
+    Failed,
+    /// Somebody was sent to the file.
+    Downloaded,
+}
+
+impl EventKind {
+    const ALL: &[Self] = &[
+        Self::Requested,
+        Self::Started,
+        Self::Completed,
+        Self::Failed,
+        Self::Downloaded,
+    ];
+
+    /// Returns the name, as it stands in Postgres.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Started => "started",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Downloaded => "downloaded",
+        }
+    }
+}
+
+/// Who did it, and from where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Actor {
+    /// The user.
+    pub user: UserId,
+    /// The address that the request came from.
+    pub ip: Option<IpAddr>,
+    /// What the client calls itself; the first 512 characters are kept.
+    pub user_agent: Option<String>,
+}
+
+/// An entry of the audit trail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// Who did it; `None` for the service itself.
+    pub actor: Option<Actor>,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Adds an entry; `actor` is `None` for the service itself.
+///
+/// # Errors
+///
+/// When Postgres fails.
+pub async fn append(
+    conn: &mut PgConnection,
+    job: JobId,
+    kind: EventKind,
+    actor: Option<&Actor>,
+) -> Result<(), StoreError> {
+    sqlx::query!(
+        "INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
+         VALUES ($1, $2, $3, $4::text::inet, left($5, 512))",
+        job.as_uuid(),
+        kind.as_str(),
+        actor.map(|actor| actor.user.as_uuid()),
+        actor.and_then(|actor| actor.ip).map(|ip| ip.to_string()),
+        actor.and_then(|actor| actor.user_agent.as_deref()),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Returns the entries of a job, oldest first.
+///
+/// # Errors
+///
+/// When Postgres fails.
+pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<Event>, StoreError> {
+    let rows = sqlx::query_as!(
+        EventRow,
+        r#"SELECT kind, user_id, host(ip) AS ip, user_agent, at
+           FROM export_events WHERE job_id = $1 ORDER BY event_id"#,
+        job.as_uuid(),
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| row.event(job)).collect()
+}
+
+struct EventRow {
+    kind: String,
+    user_id: Option<Uuid>,
+    ip: Option<String>,
+    user_agent: Option<String>,
+    at: DateTime<Utc>,
+}
+
+impl EventRow {
+    fn event(self, job: JobId) -> Result<Event, StoreError> {
+        let corrupt = |column: &str| StoreError::Corrupt {
+            job,
+            detail: format!("column {column} of an event"),
+        };
+        let kind = EventKind::ALL
+            .iter()
+            .find(|kind| kind.as_str() == self.kind)
+            .ok_or_else(|| corrupt("kind"))?;
+        let ip = self
+            .ip
+            .map(|ip| ip.parse())
+            .transpose()
+            .map_err(|_| corrupt("ip"))?;
+        Ok(Event {
+            kind: *kind,
+            actor: self.user_id.map(|user| Actor {
+                user: user.into(),
+                ip,
+                user_agent: self.user_agent,
+            }),
+            at: self.at,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+//! How an attempt ends: the job is completed, has failed, or waits again.
+
+use std::time::Duration;
+
+use domain::{ExportedFile, Failure};
+use sqlx::{Connection, PgConnection};
+
+use super::claim::Claim;
+use super::row::bigint;
+use crate::error::{StoreError, fenced};
+use crate::events::{self, EventKind};
+use crate::notifications::{self, NotificationKind};
+
+/// Completes the job, with its event and its notification. `location` is where the object is
+/// (`s3://bucket/key`); it expires `retention` from now.
+///
+/// # Errors
+///
+/// [`StoreError::LeaseLost`] when somebody else has the job.
+pub async fn complete(
+    conn: &mut PgConnection,
+    claim: &Claim,
+    file: &ExportedFile,
+    location: &str,
+    retention: Duration,
+) -> Result<(), StoreError> {
+    let job = claim.job.id;
+    let mut tx = conn.begin().await?;
+    let result = sqlx::query!(
+        "UPDATE export_jobs
+         SET status = 'COMPLETED', progress = 100, object_key = $3, upload_id = NULL,
+             file_url = $4, file_size = $5, rows_exported = $6, sha256 = $7,
+             expires_at = now() + make_interval(secs => $8), completed_at = now(),
+             lease_owner = NULL, lease_until = NULL, updated_at = now()
+         WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
+        job.as_uuid(),
+        claim.token,
+        file.object_key,
+        location,
+        bigint(file.size_bytes),
+        bigint(file.rows),
+        file.sha256,
+        retention.as_secs_f64(),
+    )
+    .execute(&mut *tx)
+    .await?;
+    fenced(&result)?;
+    events::append(&mut tx, job, EventKind::Completed, None).await?;
+    notifications::add(&mut tx, job, NotificationKind::Completed).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Ends the job without a file, with its event and its notification. Users see `failure`,
+/// operators `cause`.
+///
+/// # Errors
+///
+/// [`StoreError::LeaseLost`] when somebody else has the job.
+pub async fn fail(
+    conn: &mut PgConnection,
+    claim: &Claim,
+    failure: &Failure,
+    cause: &str,
+) -> Result<(), StoreError> {
+    let job = claim.job.id;
+    let mut tx = conn.begin().await?;
+    let result = sqlx::query!(
+        "UPDATE export_jobs
+         SET status = 'FAILED', error_code = $3, error_message = $4, last_error = $5,
+             completed_at = now(), lease_owner = NULL, lease_until = NULL, updated_at = now()
+         WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
+        job.as_uuid(),
+        claim.token,
+        failure.code.as_str(),
+        failure.message,
+        cause,
+    )
+    .execute(&mut *tx)
+    .await?;
+    fenced(&result)?;
+    events::append(&mut tx, job, EventKind::Failed, None).await?;
+    notifications::add(&mut tx, job, NotificationKind::Failed).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Lets the job wait for `delay` and be tried again. Operators see `cause`, users nothing.
+///
+/// # Errors
+///
+/// [`StoreError::LeaseLost`] when somebody else has the job.
+pub async fn retry(
+    conn: &mut PgConnection,
+    claim: &Claim,
+    delay: Duration,
+    cause: &str,
+) -> Result<(), StoreError> {
+    let result = sqlx::query!(
+        "UPDATE export_jobs
+         SET status = 'PENDING', run_after = now() + make_interval(secs => $3), last_error = $4,
+             dispatched_at = NULL, lease_owner = NULL, lease_until = NULL, updated_at = now()
+         WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
+        claim.job.id.as_uuid(),
+        claim.token,
+        delay.as_secs_f64(),
+        cause,
+    )
+    .execute(conn)
+    .await?;
+    fenced(&result)
+}
+
+/// Gives the job back because this worker stops: it is due at once and the attempt does not count.
+///
+/// # Errors
+///
+/// [`StoreError::LeaseLost`] when somebody else has the job.
+pub async fn release(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
+    let result = sqlx::query!(
+        "UPDATE export_jobs
+         SET status = 'PENDING', run_after = now(), attempts = attempts - 1,
+             dispatched_at = NULL, lease_owner = NULL, lease_until = NULL, updated_at = now()
+         WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
+        claim.job.id.as_uuid(),
+        claim.token,
+    )
+    .execute(conn)
+    .await?;
+    fenced(&result)
+}

@@ -1,0 +1,166 @@
+//! A row of `export_jobs`, read into the domain.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ErrorCode, ExportJob, ExportRequest, ExportedFile, Failure, JobId, JobState, JobStatus,
+    Progress, RequestLimits,
+};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::StoreError;
+
+/// Returns a job, whoever it belongs to.
+pub(crate) async fn find(
+    conn: &mut PgConnection,
+    job: JobId,
+) -> Result<Option<ExportJob>, StoreError> {
+    let row = sqlx::query_as!(
+        JobRow,
+        "SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
+                end_time, filters, columns, options, status, progress, rows_exported,
+                rows_estimated, object_key, file_size, sha256, expires_at, error_code,
+                error_message, created_at, started_at, updated_at, completed_at
+         FROM export_jobs WHERE job_id = $1",
+        job.as_uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(ExportJob::try_from).transpose()
+}
+
+/// Returns a job that a row of the same transaction refers to.
+pub(crate) async fn load(conn: &mut PgConnection, job: JobId) -> Result<ExportJob, StoreError> {
+    find(conn, job)
+        .await?
+        .ok_or_else(|| sqlx::Error::RowNotFound.into())
+}
+
+struct JobRow {
+    job_id: Uuid,
+    user_id: Uuid,
+    organization_id: Uuid,
+    data_type: String,
+    format: String,
+    compression: String,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    filters: Option<Value>,
+    columns: Option<Value>,
+    options: Value,
+    status: String,
+    progress: i32,
+    rows_exported: i64,
+    rows_estimated: Option<i64>,
+    object_key: Option<String>,
+    file_size: Option<i64>,
+    sha256: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+    error_code: Option<String>,
+    error_message: Option<String>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    updated_at: DateTime<Utc>,
+    completed_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<JobRow> for ExportJob {
+    type Error = StoreError;
+
+    fn try_from(row: JobRow) -> Result<Self, StoreError> {
+        let job = JobId::from(row.job_id);
+        row.read()
+            .map_err(|detail| StoreError::Corrupt { job, detail })
+    }
+}
+
+impl JobRow {
+    fn read(self) -> Result<ExportJob, String> {
+        Ok(ExportJob {
+            id: self.job_id.into(),
+            user: self.user_id.into(),
+            organization: self.organization_id.into(),
+            request: self.request()?,
+            progress: u8::try_from(self.progress)
+                .ok()
+                .and_then(Progress::new)
+                .ok_or("column progress")?,
+            rows_exported: count(self.rows_exported, "rows_exported")?,
+            rows_estimated: self
+                .rows_estimated
+                .map(|rows| count(rows, "rows_estimated"))
+                .transpose()?,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            updated_at: self.updated_at,
+            state: self.state()?,
+        })
+    }
+
+    /// Reads the columns as the body that they came from, with the one parser there is.
+    fn request(&self) -> Result<ExportRequest, String> {
+        let body = json!({
+            "data_type": self.data_type,
+            "format": self.format,
+            "compression": self.compression,
+            "start_time": self.start_time.to_rfc3339(),
+            "end_time": self.end_time.to_rfc3339(),
+            "filters": self.filters,
+            "columns": self.columns,
+            "options": self.options,
+        });
+        ExportRequest::parse(&body, &RequestLimits::NONE).map_err(|violations| {
+            let pointers: Vec<_> = violations
+                .iter()
+                .map(|wrong| wrong.pointer.as_str())
+                .collect();
+            format!("the request at {}", pointers.join(", "))
+        })
+    }
+
+    fn state(self) -> Result<JobState, String> {
+        let completed_at = self.completed_at.ok_or("column completed_at");
+        let expires_at = self.expires_at.ok_or("column expires_at");
+        Ok(match self.status.parse().map_err(|_| "column status")? {
+            JobStatus::Pending => JobState::Pending,
+            JobStatus::Processing => JobState::Processing,
+            JobStatus::Completed => JobState::Completed {
+                file: ExportedFile {
+                    object_key: self.object_key.ok_or("column object_key")?,
+                    size_bytes: count(self.file_size.ok_or("column file_size")?, "file_size")?,
+                    rows: count(self.rows_exported, "rows_exported")?,
+                    sha256: self.sha256.ok_or("column sha256")?,
+                },
+                completed_at: completed_at?,
+                expires_at: expires_at?,
+            },
+            JobStatus::Failed => JobState::Failed {
+                failure: Failure {
+                    code: self
+                        .error_code
+                        .and_then(|code| code.parse::<ErrorCode>().ok())
+                        .ok_or("column error_code")?,
+                    message: self.error_message.ok_or("column error_message")?,
+                },
+                completed_at: completed_at?,
+            },
+            JobStatus::Cancelled => JobState::Cancelled {
+                completed_at: completed_at?,
+            },
+            JobStatus::Expired => JobState::Expired {
+                completed_at: completed_at?,
+                expires_at: expires_at?,
+            },
+        })
+    }
+}
+
+fn count(value: i64, column: &str) -> Result<u64, String> {
+    u64::try_from(value).map_err(|_| format!("column {column}"))
+}
+
+/// Makes a BIGINT of a number of rows or bytes; what no disk can hold becomes the largest.
+pub(super) fn bigint(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

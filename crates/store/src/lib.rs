@@ -1,0 +1,16 @@
+//! Postgres, the truth: jobs, leases, events and notifications.
+//!
+//! Functions take a connection. Each of them is atomic: on a bare connection by itself, inside a
+//! transaction of the caller together with the rest of it. Leases, retries and expiry use the
+//! database's clock. What a worker writes is fenced by the token of its [`jobs::Claim`]: once
+//! another worker has the job, or the job has ended, every write is [`StoreError::LeaseLost`].
+
+mod error;
+pub mod events;
+pub mod jobs;
+pub mod notifications;
+mod pool;
+
+pub use error::StoreError;
+pub use pool::{MIGRATOR, PostgresConfig, acquire, connect, migrate, ping};
+pub use sqlx::{PgConnection, PgPool};

@@ -1,0 +1,79 @@
+//! Connections to Postgres, each with its limits of time.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool, Postgres};
+
+use crate::error::StoreError;
+
+/// The migrations of this version of the service.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
+
+/// Where Postgres is and how patient to be.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostgresConfig {
+    /// `postgres://user:password@host:port/database?sslmode=…`
+    pub url: SecretString,
+    /// Connections of this process.
+    pub max_connections: u32,
+    /// How long to wait for a free connection, in milliseconds.
+    pub acquire_timeout_ms: u64,
+    /// How long the server lets a statement run, or a transaction idle, in milliseconds. The
+    /// latter bounds how long a process that was stopped in the middle can block a row.
+    pub statement_timeout_ms: u64,
+}
+
+/// Makes a pool that connects when it is first used, so that it exists while Postgres is down.
+///
+/// # Errors
+///
+/// [`StoreError::Config`] when the URL is none of Postgres.
+pub fn connect(config: &PostgresConfig, application: &str) -> Result<PgPool, StoreError> {
+    let timeout = config.statement_timeout_ms.to_string();
+    let options: PgConnectOptions = config
+        .url
+        .expose_secret()
+        .parse()
+        .map_err(StoreError::Config)?;
+    let options = options.application_name(application).options([
+        ("statement_timeout", &timeout),
+        ("idle_in_transaction_session_timeout", &timeout),
+    ]);
+    Ok(PgPoolOptions::new()
+        .max_connections(config.max_connections)
+        .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .connect_lazy_with(options))
+}
+
+/// Takes a connection out of the pool.
+///
+/// # Errors
+///
+/// When none is free in time, or Postgres cannot be reached.
+pub async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
+    Ok(pool.acquire().await?)
+}
+
+/// Brings the database to this version; several processes may do so at once.
+///
+/// # Errors
+///
+/// When a migration fails, or one that was applied has changed since.
+pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
+    Ok(MIGRATOR.run(pool).await?)
+}
+
+/// Checks that Postgres answers.
+///
+/// # Errors
+///
+/// When it does not.
+pub async fn ping(pool: &PgPool) -> Result<(), StoreError> {
+    Ok(acquire(pool).await?.ping().await?)
+}

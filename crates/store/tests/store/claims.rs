@@ -1,0 +1,196 @@
+//! Leases and tokens: who may work on a job, and what a worker that lost it can do.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::db::{Db, LEASE, RETENTION, file, worker};
+use anyhow::Result;
+use domain::{Classify, ErrorClass, ErrorCode, Failure, JobState, Progress};
+use store::StoreError;
+use store::jobs::{self, Claim, Leftover};
+use tokio::task::JoinSet;
+
+#[tokio::test]
+async fn a_claim_excludes_others() -> Result<()> {
+    let db = Db::fresh().await?;
+    let claim = db.claimed().await?;
+    assert_eq!((claim.attempts, claim.token()), (1, 1));
+    assert_eq!(claim.job.state, JobState::Processing);
+    assert!(claim.job.started_at.is_some());
+    assert!(db.claim().await?.is_none());
+    jobs::renew(&mut *db.conn().await?, &claim, LEASE).await?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_workers_never_get_the_same_job() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut posted = HashSet::new();
+    for _ in 0..200 {
+        posted.insert(db.post().await?);
+    }
+    let mut workers = JoinSet::new();
+    for number in 0..16 {
+        let pool = db.pool.clone();
+        workers.spawn(async move {
+            let mut claimed = Vec::new();
+            loop {
+                let mut conn = store::acquire(&pool).await?;
+                match jobs::claim(&mut conn, &worker(number), LEASE).await? {
+                    Some(claim) => claimed.push(claim.job.id),
+                    None => return Ok::<_, StoreError>(claimed),
+                }
+            }
+        });
+    }
+    let mut claimed = Vec::new();
+    while let Some(worker) = workers.join_next().await {
+        claimed.extend(worker??);
+    }
+    assert_eq!(claimed.len(), 200);
+    assert_eq!(claimed.into_iter().collect::<HashSet<_>>(), posted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_job_that_waits_longest_is_first() -> Result<()> {
+    let db = Db::fresh().await?;
+    let first = db.claimed().await?;
+    let second = db.post().await?;
+    // The first one's lease ends after the second was posted.
+    db.expire_leases().await?;
+    assert_eq!(db.claim().await?.expect("due").job.id, second);
+    assert_eq!(db.claim().await?.expect("due").job.id, first.job.id);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_worker_that_slept_through_its_lease_can_change_nothing() -> Result<()> {
+    let db = Db::fresh().await?;
+    let zombie = db.claimed().await?;
+    db.expire_leases().await?;
+    let successor = db.claim().await?.expect("the lease has ended");
+    assert_eq!(successor.job.id, zombie.job.id);
+    assert_eq!((successor.attempts, successor.token()), (2, 2));
+    let before = jobs::get(&mut *db.conn().await?, db.organization, zombie.job.id).await?;
+
+    changes_nothing(&db, &zombie).await?;
+    assert_eq!(
+        jobs::get(&mut *db.conn().await?, db.organization, zombie.job.id).await?,
+        before
+    );
+
+    // Nor can a worker whose job has ended, though nobody else has taken it.
+    let location = "s3://bucket/exports/1.csv.gz";
+    jobs::complete(
+        &mut *db.conn().await?,
+        &successor,
+        &file(),
+        location,
+        RETENTION,
+    )
+    .await?;
+    changes_nothing(&db, &successor).await?;
+    changes_nothing(&db, &zombie).await
+}
+
+async fn changes_nothing(db: &Db, claim: &Claim) -> Result<()> {
+    let mut conn = db.conn().await?;
+    let half = Progress::of_rows(1, 2);
+    let failure = Failure::from(ErrorCode::Internal);
+    for (write, result) in [
+        ("renew", jobs::renew(&mut conn, claim, LEASE).await),
+        (
+            "progress",
+            jobs::progress(&mut conn, claim, 1, Some(2), half).await,
+        ),
+        (
+            "record_upload",
+            jobs::record_upload(&mut conn, claim, "spoilt", None).await,
+        ),
+        (
+            "complete",
+            jobs::complete(&mut conn, claim, &file(), "s3://b/k", RETENTION).await,
+        ),
+        ("fail", jobs::fail(&mut conn, claim, &failure, "late").await),
+        ("retry", jobs::retry(&mut conn, claim, LEASE, "late").await),
+        ("release", jobs::release(&mut conn, claim).await),
+    ] {
+        let error = result.expect_err(write);
+        assert!(matches!(error, StoreError::LeaseLost), "{write}: {error:?}");
+        assert_eq!(error.class(), ErrorClass::Cancelled);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn progress_never_goes_back() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let claim = db.claimed().await?;
+    jobs::progress(&mut conn, &claim, 60, Some(100), Progress::of_rows(60, 100)).await?;
+    jobs::progress(&mut conn, &claim, 50, None, Progress::of_rows(50, 100)).await?;
+    jobs::retry(&mut conn, &claim, Duration::ZERO, "connection reset").await?;
+    let again = db.claim().await?.expect("due at once");
+    jobs::progress(&mut conn, &again, 1, Some(120), Progress::of_rows(1, 120)).await?;
+    let job = jobs::get(&mut conn, db.organization, claim.job.id)
+        .await?
+        .expect("it is there");
+    assert_eq!((job.progress.percent(), job.rows_exported), (60, 60));
+    assert_eq!(job.rows_estimated, Some(120));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retry_waits_and_counts() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let claim = db.claimed().await?;
+    jobs::retry(
+        &mut conn,
+        &claim,
+        Duration::from_hours(1),
+        "connection reset",
+    )
+    .await?;
+    let job = jobs::get(&mut conn, db.organization, claim.job.id)
+        .await?
+        .expect("it is there");
+    assert_eq!(job.state, JobState::Pending);
+    assert!(db.claim().await?.is_none());
+    sqlx::query("UPDATE export_jobs SET run_after = run_after - interval '1 hour'")
+        .execute(&mut *conn)
+        .await?;
+    assert_eq!(db.claim().await?.expect("due").attempts, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_release_is_due_at_once_and_does_not_count() -> Result<()> {
+    let db = Db::fresh().await?;
+    let claim = db.claimed().await?;
+    jobs::release(&mut *db.conn().await?, &claim).await?;
+    let next = db.claim().await?.expect("due at once");
+    assert_eq!((next.attempts, next.token()), (1, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_successor_learns_what_was_left_behind() -> Result<()> {
+    let db = Db::fresh().await?;
+    let claim = db.claimed().await?;
+    assert_eq!(claim.leftover, None);
+    let mut conn = db.conn().await?;
+    jobs::record_upload(&mut conn, &claim, "exports/1", None).await?;
+    jobs::record_upload(&mut conn, &claim, "exports/1", Some("upload-1")).await?;
+    db.expire_leases().await?;
+    let next = db.claim().await?.expect("the lease has ended");
+    assert_eq!(
+        next.leftover,
+        Some(Leftover {
+            object_key: "exports/1".to_owned(),
+            upload_id: Some("upload-1".to_owned()),
+        })
+    );
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! Jobs as the API sees them: requested, read back, ended.
+
+use crate::db::{Db, LEASE, RETENTION, file, request};
+use anyhow::Result;
+use domain::{ErrorCode, Failure, JobState, Progress};
+use serde_json::json;
+use sqlx::Connection;
+use store::events::{self, Event, EventKind};
+use store::jobs::{self, NewJob};
+use store::{StoreError, notifications};
+use uuid::Uuid;
+
+#[tokio::test]
+async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    for changes in [
+        json!({}),
+        json!({
+            "compression": "zstd", "columns": ["timestamp", "body"],
+            "options": {"csv": {"delimiter": ";", "null": "\\N", "escape_formulas": false}},
+            "filters": {"all": [
+                {"field": "body", "op": "contains", "value": "it's \"\\' quoted; ünïcödé 😀\n"},
+                {"not": {"field": "severity_number", "op": "in", "value": [17, -1, 0.5, 18_446_744_073_709_551_615_u64]}},
+            ]},
+        }),
+        json!({"format": "json", "compression": "none", "options": {"json": {"layout": "array"}}}),
+        json!({"format": "parquet", "filters": {"service_name": ["a", "b"]}}),
+        json!({"start_time": "2026-01-01T00:00:00.000001Z", "end_time": "2026-01-01T00:00:00.000002Z"}),
+    ] {
+        let job = NewJob {
+            request: request(&changes),
+            ..db.new_job()
+        };
+        jobs::insert(&mut conn, &job).await?;
+        let read = jobs::get(&mut conn, db.organization, job.id)
+            .await?
+            .expect("the job is there");
+        assert_eq!(read.request, job.request);
+        assert_eq!(read.state, JobState::Pending);
+        assert_eq!((read.user, read.progress), (db.user, Progress::default()));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_organizations_job_is_none() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = db.post().await?;
+    assert!(jobs::get(&mut conn, db.organization, job).await?.is_some());
+    assert_eq!(
+        jobs::get(&mut conn, Uuid::new_v4().into(), job).await?,
+        None
+    );
+    assert_eq!(
+        jobs::get(&mut conn, db.organization, Uuid::new_v4().into()).await?,
+        None
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unknown_user_or_organization_is_told_apart() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let mut unknown_user = db.new_job();
+    unknown_user.actor.user = Uuid::new_v4().into();
+    let mut unknown_organization = db.new_job();
+    unknown_organization.organization = Uuid::new_v4().into();
+    for job in [unknown_user, unknown_organization] {
+        let refusal = jobs::insert(&mut conn, &job)
+            .await
+            .expect_err("nobody asks");
+        assert!(
+            matches!(refusal, StoreError::UnknownPrincipal(_)),
+            "{refusal:?}"
+        );
+        assert_eq!(events::list(&mut conn, job.id).await?, []);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let claim = db.claimed().await?;
+    let id = claim.job.id;
+    jobs::record_upload(&mut conn, &claim, "exports/1.csv.gz", Some("upload")).await?;
+
+    // All three or none: nothing is left when the transaction is not committed.
+    let mut tx = conn.begin().await?;
+    jobs::complete(
+        &mut tx,
+        &claim,
+        &file(),
+        "s3://bucket/exports/1.csv.gz",
+        RETENTION,
+    )
+    .await?;
+    tx.rollback().await?;
+    assert_eq!(
+        kinds(&events::list(&mut conn, id).await?),
+        ["requested", "started"]
+    );
+    assert!(notifications::claim_due(&mut conn, LEASE).await?.is_none());
+
+    jobs::complete(
+        &mut conn,
+        &claim,
+        &file(),
+        "s3://bucket/exports/1.csv.gz",
+        RETENTION,
+    )
+    .await?;
+    let job = jobs::get(&mut conn, db.organization, id)
+        .await?
+        .expect("the job is there");
+    assert_eq!((job.progress, job.rows_exported), (Progress::DONE, 42));
+    let JobState::Completed {
+        file: stored,
+        completed_at,
+        expires_at,
+    } = job.state
+    else {
+        panic!("not completed: {:?}", job.state)
+    };
+    assert_eq!(stored, file());
+    assert_eq!((expires_at - completed_at).to_std()?, RETENTION);
+    let trail = events::list(&mut conn, id).await?;
+    assert_eq!(kinds(&trail), ["requested", "started", "completed"]);
+    assert_eq!(trail[0].actor, Some(db.actor()));
+    assert_eq!(trail[1].actor, None);
+    let mail = notifications::claim_due(&mut conn, LEASE)
+        .await?
+        .expect("a mail is due");
+    assert_eq!(mail.recipient, "ada@acme.test");
+    assert_eq!(
+        (mail.kind, mail.job.id),
+        (notifications::NotificationKind::Completed, id)
+    );
+
+    let url: String = sqlx::query_scalar("SELECT file_url FROM export_jobs")
+        .fetch_one(&mut *conn)
+        .await?;
+    assert_eq!(url, "s3://bucket/exports/1.csv.gz");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_failed_job_tells_its_owner_the_sentence_and_operators_the_cause() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let claim = db.claimed().await?;
+    let failure = Failure::from(ErrorCode::SourceLimit);
+    jobs::fail(&mut conn, &claim, &failure, "code 241: memory limit").await?;
+    let job = jobs::get(&mut conn, db.organization, claim.job.id)
+        .await?
+        .expect("it is there");
+    assert!(matches!(job.state, JobState::Failed { failure: told, .. } if told == failure));
+    assert_eq!(
+        kinds(&events::list(&mut conn, job.id).await?),
+        ["requested", "started", "failed"]
+    );
+    let mail = notifications::claim_due(&mut conn, LEASE)
+        .await?
+        .expect("a mail is due");
+    assert_eq!(mail.kind, notifications::NotificationKind::Failed);
+    let cause: String = sqlx::query_scalar("SELECT last_error FROM export_jobs")
+        .fetch_one(&mut *conn)
+        .await?;
+    assert_eq!(cause, "code 241: memory limit");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_download_is_on_the_audit_trail() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = db.post().await?;
+    let mut actor = db.actor();
+    actor.ip = Some("2001:db8::1".parse()?);
+    actor.user_agent = Some("x".repeat(2_000));
+    events::append(&mut conn, job, EventKind::Downloaded, Some(&actor)).await?;
+    let trail = events::list(&mut conn, job).await?;
+    let told = trail[1].actor.clone().expect("somebody downloaded");
+    assert_eq!(trail[1].kind, EventKind::Downloaded);
+    assert_eq!((told.user, told.ip), (db.user, actor.ip));
+    assert_eq!(told.user_agent.map(|agent| agent.len()), Some(512));
+    Ok(())
+}
+
+fn kinds(trail: &[Event]) -> Vec<&'static str> {
+    trail.iter().map(|event| event.kind.as_str()).collect()
+}

@@ -1,0 +1,144 @@
+//! The schema: where it can be applied, and what it refuses.
+
+use crate::db::{Db, RETENTION, empty, file};
+use anyhow::Result;
+use domain::{ErrorCode, Failure};
+use store::jobs;
+
+#[tokio::test]
+async fn an_empty_database_is_migrated_once() -> Result<()> {
+    let pool = empty().await?;
+    // As two processes do that start together.
+    tokio::try_join!(store::migrate(&pool), store::migrate(&pool))?;
+    store::migrate(&pool).await?;
+    store::ping(&pool).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_tables_of_the_platform_are_left_alone() -> Result<()> {
+    let pool = empty().await?;
+    for statement in [
+        "CREATE TABLE organizations (id UUID PRIMARY KEY, plan TEXT NOT NULL)",
+        "CREATE TABLE users (id UUID PRIMARY KEY, email TEXT NOT NULL, password_hash TEXT)",
+        "INSERT INTO organizations VALUES ('00000000-0000-0000-0000-000000000001', 'gold')",
+        "INSERT INTO users VALUES ('00000000-0000-0000-0000-000000000002', 'ada@acme.test', 'x')",
+    ] {
+        sqlx::query(statement).execute(&pool).await?;
+    }
+    store::migrate(&pool).await?;
+    let db = Db {
+        pool,
+        organization: "00000000-0000-0000-0000-000000000001".parse()?,
+        user: "00000000-0000-0000-0000-000000000002".parse()?,
+    };
+    assert_eq!(db.claimed().await?.attempts, 1);
+    Ok(())
+}
+
+/// Each statement is wrong for the state that it is tried in.
+#[tokio::test]
+async fn nonsense_is_refused() -> Result<()> {
+    let db = Db::fresh().await?;
+    db.post().await?;
+    refuses(
+        &db,
+        &[
+            "UPDATE export_jobs SET progress = 101",
+            "UPDATE export_jobs SET progress = -1",
+            "UPDATE export_jobs SET progress = 100",
+            "UPDATE export_jobs SET format = 'xml'",
+            "UPDATE export_jobs SET format = 'parquet'",
+            "UPDATE export_jobs SET data_type = 'Logs; DROP TABLE'",
+            "UPDATE export_jobs SET end_time = start_time",
+            "UPDATE export_jobs SET file_size = -1",
+            "UPDATE export_jobs SET sha256 = 'unknown'",
+            "UPDATE export_jobs SET filters = '[]'",
+            "UPDATE export_jobs SET upload_id = 'an upload of nothing'",
+            "UPDATE export_jobs SET status = 'DONE'",
+            "UPDATE export_jobs SET status = 'PROCESSING'",
+            "UPDATE export_jobs SET status = 'COMPLETED'",
+            "UPDATE export_jobs SET status = 'FAILED', completed_at = now()",
+            "UPDATE export_jobs SET status = 'CANCELLED'",
+            "UPDATE export_jobs SET lease_until = now()",
+            "UPDATE export_jobs SET completed_at = now()",
+            "UPDATE export_jobs SET error_code = 'internal'",
+            "UPDATE export_jobs SET error_message = 'it is broken'",
+        ],
+    )
+    .await?;
+    let claim = db.claim().await?.expect("the job is due");
+    refuses(
+        &db,
+        &[
+            "UPDATE export_jobs SET lease_owner = NULL",
+            "UPDATE export_jobs SET lease_until = NULL",
+            "UPDATE export_jobs SET status = 'PENDING'",
+            "UPDATE export_jobs SET started_at = NULL",
+        ],
+    )
+    .await?;
+    jobs::complete(
+        &mut *db.conn().await?,
+        &claim,
+        &file(),
+        "s3://b/k",
+        RETENTION,
+    )
+    .await?;
+    refuses(
+        &db,
+        &[
+            "UPDATE export_jobs SET object_key = NULL",
+            "UPDATE export_jobs SET file_size = NULL",
+            "UPDATE export_jobs SET expires_at = NULL",
+            "UPDATE export_jobs SET completed_at = NULL",
+            "UPDATE export_jobs SET upload_id = 'not yet complete'",
+            "UPDATE export_jobs SET progress = 99",
+            "UPDATE notifications SET status = 'SENT'",
+            "UPDATE notifications SET status = 'FAILED', lease_until = now()",
+        ],
+    )
+    .await?;
+    let claim = db.claimed().await?;
+    let failure = Failure::from(ErrorCode::Internal);
+    jobs::fail(&mut *db.conn().await?, &claim, &failure, "a bug").await?;
+    refuses(
+        &db,
+        &["UPDATE export_jobs SET error_message = NULL WHERE status = 'FAILED'"],
+    )
+    .await
+}
+
+#[tokio::test]
+async fn the_audit_trail_cannot_be_changed() -> Result<()> {
+    let db = Db::fresh().await?;
+    db.post().await?;
+    for statement in [
+        "UPDATE export_events SET ip = NULL",
+        "DELETE FROM export_events",
+        "TRUNCATE export_events",
+    ] {
+        let refusal = sqlx::query(statement)
+            .execute(&db.pool)
+            .await
+            .expect_err(statement);
+        assert!(
+            refusal.to_string().contains("append-only"),
+            "{statement}: {refusal}"
+        );
+    }
+    Ok(())
+}
+
+async fn refuses(db: &Db, statements: &[&'static str]) -> Result<()> {
+    for statement in statements {
+        match sqlx::query(*statement).execute(&db.pool).await {
+            Err(sqlx::Error::Database(refusal)) => {
+                assert!(refusal.is_check_violation(), "{statement}: {refusal}");
+            }
+            other => panic!("{statement} was not refused: {other:?}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! Notifications: due once, retried on their own schedule, fenced.
+
+use std::time::Duration;
+
+use crate::db::{Db, LEASE, RETENTION, file};
+use anyhow::Result;
+use store::notifications::{self, DueNotification};
+use store::{StoreError, jobs};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+#[tokio::test]
+async fn a_mail_is_sent_by_one_process() -> Result<()> {
+    let db = Db::fresh().await?;
+    complete(&db).await?;
+    let mail = due(&db).await?.expect("due at once");
+    assert_eq!(mail.attempts, 1);
+    assert!(due(&db).await?.is_none());
+    notifications::sent(&mut *db.conn().await?, &mail).await?;
+    db.expire_leases().await?;
+    assert!(due(&db).await?.is_none());
+    changes_nothing(&db, &mail).await
+}
+
+#[tokio::test]
+async fn a_mail_that_was_refused_is_tried_again() -> Result<()> {
+    let db = Db::fresh().await?;
+    complete(&db).await?;
+    let mail = due(&db).await?.expect("due at once");
+    notifications::retry(&mut *db.conn().await?, &mail, HOUR, "421 busy").await?;
+    changes_nothing(&db, &mail).await?;
+    assert!(due(&db).await?.is_none());
+    sqlx::query("UPDATE notifications SET run_after = run_after - interval '1 hour'")
+        .execute(&db.pool)
+        .await?;
+    let again = due(&db).await?.expect("an hour has passed");
+    assert_eq!((again.id, again.attempts), (mail.id, 2));
+    notifications::give_up(&mut *db.conn().await?, &again, "550 no such user").await?;
+    db.expire_leases().await?;
+    assert!(due(&db).await?.is_none());
+    changes_nothing(&db, &again).await
+}
+
+#[tokio::test]
+async fn a_process_that_lost_its_lease_can_change_nothing() -> Result<()> {
+    let db = Db::fresh().await?;
+    complete(&db).await?;
+    let zombie = due(&db).await?.expect("due at once");
+    db.expire_leases().await?;
+    let successor = due(&db).await?.expect("the lease has ended");
+    assert_eq!(successor.attempts, 2);
+    changes_nothing(&db, &zombie).await?;
+    notifications::sent(&mut *db.conn().await?, &successor).await?;
+    Ok(())
+}
+
+async fn complete(db: &Db) -> Result<()> {
+    let claim = db.claimed().await?;
+    jobs::complete(
+        &mut *db.conn().await?,
+        &claim,
+        &file(),
+        "s3://b/k",
+        RETENTION,
+    )
+    .await?;
+    Ok(())
+}
+
+async fn due(db: &Db) -> Result<Option<DueNotification>> {
+    Ok(notifications::claim_due(&mut *db.conn().await?, LEASE).await?)
+}
+
+async fn changes_nothing(db: &Db, mail: &DueNotification) -> Result<()> {
+    let mut conn = db.conn().await?;
+    for (write, result) in [
+        ("sent", notifications::sent(&mut conn, mail).await),
+        (
+            "retry",
+            notifications::retry(&mut conn, mail, HOUR, "late").await,
+        ),
+        (
+            "give_up",
+            notifications::give_up(&mut conn, mail, "late").await,
+        ),
+    ] {
+        let error = result.expect_err(write);
+        assert!(matches!(error, StoreError::LeaseLost), "{write}: {error:?}");
+    }
+    Ok(())
+}

@@ -1,0 +1,84 @@
+//! Objects as wholes: put, measure, delete.
+
+use bytes::Bytes;
+
+use crate::client::Sink;
+use crate::disposition;
+use crate::error::SinkError;
+
+/// What a browser is told about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectKind {
+    /// The media type.
+    pub content_type: String,
+    /// The name under which it is saved.
+    pub file_name: String,
+}
+
+impl ObjectKind {
+    pub(crate) fn disposition(&self) -> String {
+        disposition::attachment(&self.file_name)
+    }
+}
+
+impl Sink {
+    /// Returns where an object is, for people and tools: an `s3://` URL, which opens nothing.
+    pub fn location(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    /// Stores a small object at once.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the storage answers; nothing is stored then.
+    pub async fn put_object(
+        &self,
+        key: &str,
+        body: Bytes,
+        kind: &ObjectKind,
+    ) -> Result<(), SinkError> {
+        self.client
+            .put_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .content_type(&kind.content_type)
+            .content_disposition(kind.disposition())
+            .body(body.into())
+            .send()
+            .await
+            .map(drop)
+            .map_err(SinkError::of("PutObject"))
+    }
+
+    /// Deletes an object; that it is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the storage answers.
+    pub async fn delete_object(&self, key: &str) -> Result<(), SinkError> {
+        self.client
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+            .map(drop)
+            .map_err(SinkError::of("DeleteObject"))
+    }
+
+    /// Asks for the size of an object, in bytes.
+    pub(crate) async fn size_bytes(&self, key: &str) -> Result<u64, SinkError> {
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(SinkError::of("HeadObject"))?;
+        head.content_length()
+            .and_then(|length| u64::try_from(length).ok())
+            .ok_or_else(|| SinkError::unavailable("HeadObject", "the answer has no length"))
+    }
+}

@@ -1,0 +1,106 @@
+//! Links that download an object without credentials, for a while.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::presigning::PresigningConfig;
+use domain::{Clock, SystemClock};
+
+use crate::client::Sink;
+use crate::error::SinkError;
+use crate::object::ObjectKind;
+
+/// The longest life that S3 allows.
+const SEVEN_DAYS: Duration = Duration::from_hours(7 * 24);
+
+/// A link that downloads an object.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PresignedUrl {
+    /// The link. Whoever has it has the file.
+    pub url: String,
+    /// How long it works, from now on.
+    pub expires_in: Duration,
+}
+
+impl fmt::Debug for PresignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PresignedUrl")
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sink {
+    /// Signs a link to an object that makes a browser save it under its name.
+    ///
+    /// It lives as long as the shortest of `ttl`, the configuration, S3's seven days and the
+    /// credentials allow. For a long life, temporary credentials are fetched anew each time.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Unavailable`] when there are no credentials.
+    pub async fn presign(
+        &self,
+        key: &str,
+        kind: &ObjectKind,
+        ttl: Duration,
+    ) -> Result<PresignedUrl, SinkError> {
+        let credentials = self
+            .credentials
+            .provide_credentials()
+            .await
+            .map_err(|error| SinkError::unavailable("GetObject", error))?;
+        // The storage judges a signature by the time of day, so no other clock would do.
+        let now = SystemClock.now().into();
+        let expires_in = [self.longest_link, SEVEN_DAYS, life(&credentials, now)]
+            .into_iter()
+            .fold(ttl, Duration::min);
+        let signature = PresigningConfig::builder()
+            .start_time(now)
+            .expires_in(expires_in)
+            .build()
+            .map_err(|error| SinkError::unavailable("GetObject", error))?;
+        let config = self.presigner.clone().credentials_provider(credentials);
+        let request = Client::from_conf(config.build())
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .response_content_type(&kind.content_type)
+            .response_content_disposition(kind.disposition())
+            .presigned(signature)
+            .await
+            .map_err(SinkError::of("GetObject"))?;
+        Ok(PresignedUrl {
+            url: request.uri().to_owned(),
+            expires_in,
+        })
+    }
+}
+
+fn life(credentials: &Credentials, now: SystemTime) -> Duration {
+    credentials.expiry().map_or(Duration::MAX, |expiry| {
+        expiry.duration_since(now).unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use aws_credential_types::Credentials;
+
+    use super::life;
+
+    #[test]
+    fn temporary_credentials_end_a_link() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let credentials = |expiry| Credentials::new("id", "secret", None, expiry, "test");
+        assert_eq!(life(&credentials(None), now), Duration::MAX);
+        let hour = Duration::from_hours(1);
+        assert_eq!(life(&credentials(Some(now + hour)), now), hour);
+        assert_eq!(life(&credentials(Some(now - hour)), now), Duration::ZERO);
+    }
+}

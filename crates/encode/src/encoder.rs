@@ -1,0 +1,118 @@
+//! Record batches to blocks of a file, each by itself.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use domain::Output;
+
+use crate::assembler::{Assembler, File};
+use crate::column::Column;
+use crate::error::EncodeError;
+use crate::row_group::{RowGroup, RowGroupEncoder};
+use crate::text::{TextBlock, TextEncoder};
+
+/// Encodes the batches of one file. Many threads can share one.
+pub struct Encoder {
+    schema: SchemaRef,
+    format: Format,
+}
+
+enum Format {
+    Text(TextEncoder),
+    Parquet(RowGroupEncoder),
+}
+
+/// Where a block stands in its file.
+///
+/// The first block holds what opens the file, so that a small file is one gzip member. If the first
+/// rows come in a later block all the same, the [`Assembler`] opens the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockPosition {
+    /// Nothing stands before it.
+    First,
+    /// Another block may stand before it.
+    Later,
+}
+
+/// The rows of one batch as they stand in the file: lines in a gzip member or zstd frame of their
+/// own, or a Parquet row group. Nothing at all if there are no rows.
+pub struct EncodedBlock {
+    pub(crate) rows: u64,
+    pub(crate) content: Content,
+}
+
+pub(crate) enum Content {
+    Empty,
+    Text(TextBlock),
+    RowGroup(Box<RowGroup>),
+}
+
+impl Encoder {
+    /// Makes the encoder of a file with the columns of `schema`.
+    ///
+    /// `metadata` goes into the footer of a Parquet file; CSV and JSON have no place for it.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::UnsupportedType`] for a column that no format can hold, before anything is
+    /// written.
+    pub fn new(
+        output: &Output,
+        schema: SchemaRef,
+        metadata: Vec<(String, String)>,
+    ) -> Result<Self, EncodeError> {
+        Column::of_batch(&RecordBatch::new_empty(schema.clone()))?;
+        let format = match output {
+            Output::Csv {
+                options,
+                compression,
+            } => Format::Text(TextEncoder::csv(options, *compression, &schema)),
+            Output::Json {
+                options,
+                compression,
+            } => Format::Text(TextEncoder::json(options, *compression, &schema)),
+            Output::Parquet { options } => {
+                Format::Parquet(RowGroupEncoder::new(options, schema.clone(), metadata)?)
+            }
+        };
+        Ok(Self { schema, format })
+    }
+
+    /// Encodes a batch.
+    ///
+    /// # Errors
+    ///
+    /// If the batch has other columns than the file, or the compressor or Parquet fails.
+    pub fn encode(
+        &self,
+        batch: &RecordBatch,
+        position: BlockPosition,
+    ) -> Result<EncodedBlock, EncodeError> {
+        if batch.schema_ref().fields() != self.schema.fields() {
+            return Err(EncodeError::SchemaMismatch);
+        }
+        let content = match &self.format {
+            _ if batch.num_rows() == 0 => Content::Empty,
+            Format::Text(text) => Content::Text(text.encode(batch, position)?),
+            Format::Parquet(row_groups) => Content::RowGroup(Box::new(row_groups.encode(batch)?)),
+        };
+        Ok(EncodedBlock {
+            rows: batch.num_rows() as u64,
+            content,
+        })
+    }
+
+    /// Begins the file.
+    pub fn assembler(&self) -> Assembler {
+        Assembler::new(match &self.format {
+            Format::Text(text) => File::Text(text.file()),
+            Format::Parquet(row_groups) => File::Parquet(row_groups.file()),
+        })
+    }
+}
+
+impl EncodedBlock {
+    /// Returns the number of rows.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+}

@@ -1,0 +1,182 @@
+//! Rows and values as JSON, RFC 8259.
+
+use arrow::datatypes::Schema;
+
+use crate::column::{Column, Values, range};
+use crate::scalar::NonFinite;
+
+/// How a quotation mark is written.
+pub(crate) trait Quotes {
+    /// The mark.
+    const MARK: &'static [u8];
+}
+
+/// As it is.
+pub(crate) struct Bare;
+
+impl Quotes for Bare {
+    const MARK: &'static [u8] = b"\"";
+}
+
+/// Twice, inside of a quoted CSV cell.
+pub(crate) struct Doubled;
+
+impl Quotes for Doubled {
+    const MARK: &'static [u8] = b"\"\"";
+}
+
+/// Writes rows as objects with their members in the order of the columns.
+pub(crate) struct JsonRows {
+    /// For each column its name with a colon behind it, and a comma in front if it is not the first.
+    names: Vec<Vec<u8>>,
+    /// What ends a row.
+    end: &'static [u8],
+}
+
+impl JsonRows {
+    pub(crate) fn new(schema: &Schema, end: &'static [u8]) -> Self {
+        let names = schema.fields().iter().enumerate().map(|(index, field)| {
+            let mut name = if index > 0 { vec![b','] } else { Vec::new() };
+            write_string::<Bare>(field.name(), &mut name);
+            name.push(b':');
+            name
+        });
+        Self {
+            names: names.collect(),
+            end,
+        }
+    }
+
+    pub(crate) fn write_row(&self, columns: &[Column], row: usize, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (name, column) in self.names.iter().zip(columns) {
+            out.extend_from_slice(name);
+            write_value::<Bare>(column, row, out);
+        }
+        out.push(b'}');
+        out.extend_from_slice(self.end);
+    }
+}
+
+/// Writes the value of a row, or `null`.
+pub(crate) fn write_value<Q: Quotes>(column: &Column, row: usize, out: &mut Vec<u8>) {
+    match column.get(row) {
+        Some(values) => write_present::<Q>(values, row, out),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// Writes the value of a row that is not NULL.
+pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Vec<u8>) {
+    match values {
+        Values::Number(numbers) => numbers.write(row, out),
+        Values::Float(floats) => floats.write(row, NonFinite::Null, out),
+        Values::Plain(plain) => {
+            out.extend_from_slice(Q::MARK);
+            plain.write(row, out);
+            out.extend_from_slice(Q::MARK);
+        }
+        Values::Text(text) => write_string::<Q>(text.value(row), out),
+        Values::List { offsets, items } => {
+            separated(b'[', b']', range(offsets, row), out, |item, out| {
+                write_value::<Q>(items, item, out);
+            });
+        }
+        Values::Map {
+            offsets,
+            keys,
+            values,
+        } => separated(b'{', b'}', range(offsets, row), out, |entry, out| {
+            write_string::<Q>(keys.value(entry), out);
+            out.push(b':');
+            write_value::<Q>(values, entry, out);
+        }),
+        Values::Struct(fields) => {
+            separated(b'{', b'}', fields, out, |(name, column), out| {
+                write_string::<Q>(name, out);
+                out.push(b':');
+                write_value::<Q>(column, row, out);
+            });
+        }
+    }
+}
+
+fn separated<T>(
+    open: u8,
+    close: u8,
+    items: impl IntoIterator<Item = T>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
+    out.push(open);
+    for (index, item) in items.into_iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        write(item, out);
+    }
+    out.push(close);
+}
+
+fn write_string<Q: Quotes>(text: &str, out: &mut Vec<u8>) {
+    let text = text.as_bytes();
+    out.extend_from_slice(Q::MARK);
+    // Without a branch in the loop the compiler looks at many bytes at once.
+    if text.iter().fold(false, |found, byte| found | must_escape(*byte)) {
+        write_escaped::<Q>(text, out);
+    } else {
+        out.extend_from_slice(text);
+    }
+    out.extend_from_slice(Q::MARK);
+}
+
+fn must_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_escaped<Q: Quotes>(text: &[u8], out: &mut Vec<u8>) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|byte| must_escape(*byte)) {
+        let byte = rest[at];
+        out.extend_from_slice(&rest[..at]);
+        out.push(b'\\');
+        match byte {
+            b'"' => out.extend_from_slice(Q::MARK),
+            b'\\' => out.push(b'\\'),
+            b'\n' => out.push(b'n'),
+            b'\r' => out.push(b'r'),
+            b'\t' => out.push(b't'),
+            0x08 => out.push(b'b'),
+            0x0c => out.push(b'f'),
+            control => {
+                out.extend_from_slice(b"u00");
+                out.push(DIGITS[usize::from(control >> 4)]);
+                out.push(DIGITS[usize::from(control & 15)]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{Bare, Doubled, write_string};
+
+    proptest! {
+        #[test]
+        fn strings_are_as_serde_json_writes_them(text in r#"[\x00-\x7f"\\é😀]{0,40}"#) {
+            let mut out = Vec::new();
+            write_string::<Bare>(&text, &mut out);
+            let written = String::from_utf8(out).unwrap();
+            prop_assert_eq!(&written, &serde_json::to_string(&text).unwrap());
+
+            let mut out = Vec::new();
+            write_string::<Doubled>(&text, &mut out);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), written.replace('"', "\"\""));
+        }
+    }
+}

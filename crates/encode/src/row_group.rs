@@ -1,0 +1,145 @@
+//! A batch as a Parquet row group that can stand anywhere in a file.
+
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use domain::{ParquetCompression, ParquetOptions};
+use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
+use parquet::basic::{Compression, Encoding, GzipLevel, LogicalType, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{KeyValue, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::page_index::offset_index::OffsetIndexMetaData;
+use parquet::file::properties::{WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter, TrackedWrite};
+use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
+
+use crate::error::EncodeError;
+use crate::parquet_file::ParquetFile;
+
+/// The level of zstd inside of pages, 1 to 22.
+const ZSTD_LEVEL: i32 = 1;
+
+/// The level of gzip inside of pages, 0 to 9.
+const GZIP_LEVEL: u32 = 3;
+
+/// The software that wrote the file, in the form that the format asks for.
+const CREATED_BY: &str = concat!("export-worker version ", env!("CARGO_PKG_VERSION"));
+
+/// Writes batches as row groups.
+pub(crate) struct RowGroupEncoder {
+    arrow_schema: SchemaRef,
+    schema: SchemaDescPtr,
+    properties: WriterPropertiesPtr,
+    columns: ArrowRowGroupWriterFactory,
+}
+
+/// A row group: its column chunks one after the other, and what the footer says about it. All
+/// offsets count from the first byte of the row group.
+pub(crate) struct RowGroup {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) metadata: RowGroupMetaData,
+    pub(crate) column_indexes: Vec<Option<ColumnIndexMetaData>>,
+    pub(crate) offset_indexes: Vec<Option<OffsetIndexMetaData>>,
+}
+
+impl RowGroupEncoder {
+    pub(crate) fn new(
+        options: &ParquetOptions,
+        arrow_schema: SchemaRef,
+        metadata: Vec<(String, String)>,
+    ) -> Result<Self, EncodeError> {
+        // The names inside of lists and maps are those of the format's specification.
+        let converter = ArrowSchemaConverter::new().with_coerce_types(true);
+        let schema = Arc::new(converter.convert(&arrow_schema)?);
+        let mut properties = properties(options, &schema, metadata)?;
+        // With it, readers that know Arrow get back dictionaries and unsigned types as they were.
+        add_encoded_arrow_schema_to_metadata(&arrow_schema, &mut properties);
+        let properties = Arc::new(properties);
+        let file = SerializedFileWriter::new(
+            io::sink(),
+            schema.root_schema_ptr(),
+            Arc::clone(&properties),
+        )?;
+        let columns = ArrowRowGroupWriterFactory::new(&file, arrow_schema.clone());
+        Ok(Self {
+            arrow_schema,
+            schema,
+            properties,
+            columns,
+        })
+    }
+
+    pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<RowGroup, EncodeError> {
+        let mut closed = None;
+        let mut bytes = TrackedWrite::new(Vec::new());
+        let mut row_group = SerializedRowGroupWriter::new(
+            Arc::clone(&self.schema),
+            Arc::clone(&self.properties),
+            &mut bytes,
+            0,
+            Some(Box::new(|_, metadata, _, column_indexes, offset_indexes| {
+                closed = Some((metadata, column_indexes, offset_indexes));
+                Ok(())
+            })),
+        );
+        let mut writers = self.columns.create_column_writers(0)?.into_iter();
+        for (field, array) in self.arrow_schema.fields().iter().zip(batch.columns()) {
+            for (leaf, mut writer) in compute_leaves(field, array)?.iter().zip(&mut writers) {
+                writer.write(leaf)?;
+                writer.close()?.append_to_row_group(&mut row_group)?;
+            }
+        }
+        row_group.close()?;
+        let (metadata, column_indexes, offset_indexes) =
+            closed.expect("closing a row group calls back with its metadata");
+        Ok(RowGroup {
+            bytes: bytes.into_inner()?,
+            metadata,
+            column_indexes,
+            offset_indexes,
+        })
+    }
+
+    pub(crate) fn file(&self) -> ParquetFile {
+        ParquetFile::new(Arc::clone(&self.schema), Arc::clone(&self.properties))
+    }
+}
+
+/// Statistics, also of each page, and dictionaries are on by default; bloom filters are off.
+///
+/// Pages are of version 1, which every reader knows; what version 2 would bring for times, their
+/// encoding, is chosen here: rows are in the order of time, so that differences are small.
+fn properties(
+    options: &ParquetOptions,
+    schema: &SchemaDescriptor,
+    metadata: Vec<(String, String)>,
+) -> Result<WriterProperties, ParquetError> {
+    let compression = match options.compression {
+        ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
+        ParquetCompression::Snappy => Compression::SNAPPY,
+        ParquetCompression::Gzip => Compression::GZIP(GzipLevel::try_new(GZIP_LEVEL)?),
+        ParquetCompression::None => Compression::UNCOMPRESSED,
+    };
+    let metadata = metadata
+        .into_iter()
+        .map(|(key, value)| KeyValue::new(key, value));
+    let properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(compression)
+        .set_coerce_types(true)
+        .set_created_by(CREATED_BY.to_owned())
+        .set_key_value_metadata(Some(metadata.collect()));
+    let times = schema.columns().iter().filter(|column| {
+        matches!(column.logical_type_ref(), Some(LogicalType::Timestamp(_)))
+    });
+    let properties = times.fold(properties, |properties, column| {
+        properties
+            .set_column_dictionary_enabled(column.path().clone(), false)
+            .set_column_encoding(column.path().clone(), Encoding::DELTA_BINARY_PACKED)
+    });
+    Ok(properties.build())
+}

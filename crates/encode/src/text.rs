@@ -1,0 +1,149 @@
+//! CSV and JSON files: blocks of lines, and what stands before, between and after them.
+
+use std::io;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
+use bytes::Bytes;
+use domain::{Compression, CsvOptions, JsonLayout, JsonOptions};
+
+use crate::column::Column;
+use crate::compress::Member;
+use crate::csv::CsvRows;
+use crate::encoder::BlockPosition;
+use crate::error::EncodeError;
+use crate::json::JsonRows;
+
+/// Writes batches as text.
+pub(crate) struct TextEncoder {
+    rows: Rows,
+    frame: Arc<Frame>,
+    compression: Compression,
+}
+
+enum Rows {
+    Csv(CsvRows),
+    Json(JsonRows),
+}
+
+/// The parts of a file that are not rows.
+struct Frame {
+    open: Vec<u8>,
+    /// Between two rows, also those of two blocks.
+    between: &'static [u8],
+    close: &'static [u8],
+}
+
+/// A block of rows, compressed.
+pub(crate) struct TextBlock {
+    bytes: Vec<u8>,
+    position: BlockPosition,
+}
+
+impl TextEncoder {
+    pub(crate) fn csv(options: &CsvOptions, compression: Compression, schema: &Schema) -> Self {
+        let rows = CsvRows::new(options);
+        let frame = Frame {
+            open: rows.header(schema),
+            between: b"",
+            close: b"",
+        };
+        Self::new(Rows::Csv(rows), frame, compression)
+    }
+
+    pub(crate) fn json(options: &JsonOptions, compression: Compression, schema: &Schema) -> Self {
+        let (end, open, between, close): (&[u8], &[u8], &[u8], &[u8]) = match options.layout {
+            JsonLayout::Lines => (b"\n", b"", b"", b""),
+            JsonLayout::Array => (b"", b"[", b",\n", b"]\n"),
+        };
+        let frame = Frame {
+            open: open.to_vec(),
+            between,
+            close,
+        };
+        Self::new(Rows::Json(JsonRows::new(schema, end)), frame, compression)
+    }
+
+    fn new(rows: Rows, frame: Frame, compression: Compression) -> Self {
+        Self {
+            rows,
+            frame: Arc::new(frame),
+            compression,
+        }
+    }
+
+    pub(crate) fn encode(
+        &self,
+        batch: &RecordBatch,
+        position: BlockPosition,
+    ) -> Result<TextBlock, EncodeError> {
+        let columns = Column::of_batch(batch)?;
+        let mut member = Member::new(self.compression)?;
+        if position == BlockPosition::First {
+            member.append(|out| out.extend_from_slice(&self.frame.open))?;
+        }
+        for row in 0..batch.num_rows() {
+            member.append(|out| {
+                if row > 0 {
+                    out.extend_from_slice(self.frame.between);
+                }
+                match &self.rows {
+                    Rows::Csv(rows) => rows.write_row(&columns, row, out),
+                    Rows::Json(rows) => rows.write_row(&columns, row, out),
+                }
+            })?;
+        }
+        Ok(TextBlock {
+            bytes: member.finish()?,
+            position,
+        })
+    }
+
+    pub(crate) fn file(&self) -> TextFile {
+        TextFile {
+            frame: Arc::clone(&self.frame),
+            compression: self.compression,
+            opened: false,
+        }
+    }
+}
+
+/// Puts the blocks of a file together.
+pub(crate) struct TextFile {
+    frame: Arc<Frame>,
+    compression: Compression,
+    opened: bool,
+}
+
+impl TextFile {
+    pub(crate) fn push(&mut self, block: TextBlock) -> Result<Bytes, EncodeError> {
+        let opened = std::mem::replace(&mut self.opened, true);
+        let before = match (block.position, opened) {
+            (BlockPosition::First, false) => b"",
+            (BlockPosition::First, true) => return Err(EncodeError::MisplacedBlock),
+            (BlockPosition::Later, false) => &self.frame.open[..],
+            (BlockPosition::Later, true) => self.frame.between,
+        };
+        if before.is_empty() {
+            return Ok(block.bytes.into());
+        }
+        let mut bytes = self.member(before)?;
+        bytes.extend_from_slice(&block.bytes);
+        Ok(bytes.into())
+    }
+
+    pub(crate) fn finish(self) -> Result<Bytes, EncodeError> {
+        let end = match (self.opened, self.frame.close) {
+            (true, b"") => Vec::new(),
+            (true, close) => self.member(close)?,
+            // Even a file of nothing is one member: no bytes at all would not be gzip.
+            (false, close) => self.member(&[&self.frame.open, close].concat())?,
+        };
+        Ok(end.into())
+    }
+
+    fn member(&self, text: &[u8]) -> io::Result<Vec<u8>> {
+        Member::of(text, self.compression)
+    }
+}

@@ -1,0 +1,153 @@
+//! gzip and zstd around CSV and JSON, and blocks in the wrong place.
+
+use std::io::Read;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use domain::{
+    Classify, Compression, CsvOptions, ErrorClass, ErrorCode, JsonLayout, JsonOptions, Output,
+    ParquetCompression,
+};
+use encode::{BlockPosition, EncodeError, Encoder};
+use flate2::read::{GzDecoder, MultiGzDecoder};
+
+use crate::fixtures::{csv, every_type, file, json, parquet, split, text_file, texts};
+
+fn json_lines(compression: Compression) -> Output {
+    Output::Json {
+        options: JsonOptions {
+            layout: JsonLayout::Lines,
+        },
+        compression,
+    }
+}
+
+fn all(mut reader: impl Read) -> String {
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn blocks_are_members_of_one_gzip_file() {
+    let batch = every_type();
+    let plain = text_file(&json(JsonLayout::Lines), &batch);
+    let gzip = file(&json_lines(Compression::Gzip), batch.schema_ref(), &split(&batch, &[1, 1]));
+    assert_eq!(all(MultiGzDecoder::new(&gzip[..])), plain);
+    // A member a block, so that blocks can be compressed apart.
+    let first_line = plain.split_inclusive('\n').next().unwrap();
+    assert_eq!(all(GzDecoder::new(&gzip[..])), first_line);
+    // No time in it: the same rows are the same bytes.
+    assert_eq!(gzip[4..8], [0; 4]);
+}
+
+#[test]
+fn a_small_file_is_one_member() {
+    let batch = texts(&[Some("a"), Some("b")]);
+    let output = Output::Csv {
+        options: CsvOptions::default(),
+        compression: Compression::Gzip,
+    };
+    let gzip = file(&output, batch.schema_ref(), std::slice::from_ref(&batch));
+    assert_eq!(all(GzDecoder::new(&gzip[..])), "text\r\na\r\nb\r\n");
+}
+
+#[test]
+fn blocks_are_frames_of_one_zstd_file() {
+    let batch = every_type();
+    let zstd = file(&json_lines(Compression::Zstd), batch.schema_ref(), &split(&batch, &[1, 1]));
+    let text = String::from_utf8(zstd::decode_all(&zstd[..]).unwrap()).unwrap();
+    assert_eq!(text, text_file(&json(JsonLayout::Lines), &batch));
+}
+
+#[test]
+fn a_file_of_nothing_is_still_compressed() {
+    let schema = every_type().schema();
+    let gzip = file(&json_lines(Compression::Gzip), &schema, &[]);
+    assert_eq!(all(MultiGzDecoder::new(&gzip[..])), "");
+    assert_eq!(gzip[..2], [0x1f, 0x8b]);
+    let zstd = file(&json_lines(Compression::Zstd), &schema, &[]);
+    assert_eq!(zstd::decode_all(&zstd[..]).unwrap(), b"");
+    assert_eq!(zstd[..4], [0x28, 0xb5, 0x2f, 0xfd]);
+}
+
+#[test]
+fn the_same_blocks_are_the_same_bytes() {
+    let batch = every_type();
+    let outputs = [
+        json_lines(Compression::Gzip),
+        json_lines(Compression::Zstd),
+        parquet(ParquetCompression::Zstd),
+    ];
+    for output in outputs {
+        let twice = [(); 2].map(|()| file(&output, batch.schema_ref(), &split(&batch, &[2])));
+        assert_eq!(twice[0], twice[1]);
+    }
+}
+
+#[test]
+fn the_assembler_opens_the_file_if_the_first_rows_come_late() {
+    let batch = texts(&[Some("a")]);
+    for output in [csv(CsvOptions::default()), json(JsonLayout::Array)] {
+        let encoder = Encoder::new(&output, batch.schema(), Vec::new()).unwrap();
+        let mut assembler = encoder.assembler();
+        let mut late = Vec::new();
+        let empty = RecordBatch::new_empty(batch.schema());
+        for (batch, position) in [(&empty, BlockPosition::First), (&batch, BlockPosition::Later)] {
+            let block = encoder.encode(batch, position).unwrap();
+            late.extend_from_slice(&assembler.push(block).unwrap());
+        }
+        late.extend_from_slice(&assembler.finish().unwrap());
+        assert_eq!(String::from_utf8(late).unwrap(), text_file(&output, &batch));
+    }
+}
+
+#[test]
+fn a_block_in_the_wrong_place_is_refused() {
+    let batch = texts(&[Some("a")]);
+    let encoder = |output: &Output| Encoder::new(output, batch.schema(), Vec::new()).unwrap();
+    let csv = encoder(&csv(CsvOptions::default()));
+    let parquet = encoder(&parquet(ParquetCompression::None));
+    let first = || csv.encode(&batch, BlockPosition::First).unwrap();
+
+    let mut assembler = csv.assembler();
+    assembler.push(first()).unwrap();
+    assert!(matches!(assembler.push(first()), Err(EncodeError::MisplacedBlock)));
+    assert!(matches!(parquet.assembler().push(first()), Err(EncodeError::MisplacedBlock)));
+}
+
+#[test]
+fn a_type_that_cannot_be_written_is_refused_before_the_file_begins() {
+    let nested = |data_type| DataType::List(Field::new("element", data_type, true).into());
+    for (data_type, culprit) in [
+        (DataType::Timestamp(TimeUnit::Nanosecond, None), DataType::Timestamp(TimeUnit::Nanosecond, None)),
+        (nested(DataType::Duration(TimeUnit::Second)), DataType::Duration(TimeUnit::Second)),
+        (DataType::Dictionary(DataType::Int8.into(), DataType::Int8.into()), DataType::Int8),
+    ] {
+        let schema = Schema::new(vec![Field::new("odd", data_type, true)]).into();
+        let Err(error) = Encoder::new(&json_lines(Compression::None), schema, Vec::new()) else {
+            panic!("{culprit} is refused")
+        };
+        assert_eq!(
+            error.to_string(),
+            format!("column \"odd\" holds values of type {culprit}, which cannot be exported")
+        );
+        assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, ErrorCode::EncodingFailed));
+    }
+}
+
+#[test]
+fn a_batch_of_other_columns_is_refused() {
+    let encoder = Encoder::new(&csv(CsvOptions::default()), every_type().schema(), Vec::new()).unwrap();
+    let other = encoder.encode(&texts(&[Some("a")]), BlockPosition::First);
+    assert!(matches!(other, Err(EncodeError::SchemaMismatch)));
+}
+
+#[test]
+fn threads_can_share_an_encoder() {
+    fn shared<T: Send + Sync>() {}
+    fn sent<T: Send>() {}
+    shared::<Encoder>();
+    sent::<encode::EncodedBlock>();
+    sent::<encode::Assembler>();
+}

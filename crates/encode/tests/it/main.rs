@@ -1,0 +1,7 @@
+//! Files as their readers see them.
+
+mod compression;
+mod csv;
+mod fixtures;
+mod json;
+mod parquet;

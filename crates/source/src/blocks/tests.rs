@@ -1,0 +1,67 @@
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::compute::concat_batches;
+use proptest::prelude::*;
+
+use super::{BlockLimits, Cutter, row_bytes};
+
+fn batch(texts: &[String]) -> RecordBatch {
+    let numbers: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..texts.len() as u64));
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values(texts));
+    RecordBatch::try_from_iter([("number", numbers), ("text", texts)]).unwrap()
+}
+
+/// Cuts rows that come in batches of these sizes, over and over.
+fn cut(whole: &RecordBatch, sizes: &[usize], limits: BlockLimits) -> Vec<RecordBatch> {
+    let mut cutter = Cutter::new(limits, whole.schema());
+    let mut blocks = Vec::new();
+    let mut start = 0;
+    for size in sizes.iter().cycle() {
+        let size = (*size).min(whole.num_rows() - start);
+        blocks.extend(cutter.push(&whole.slice(start, size)).unwrap());
+        start += size;
+        if start == whole.num_rows() {
+            break;
+        }
+    }
+    blocks.extend(cutter.take().unwrap());
+    blocks
+}
+
+proptest! {
+    #[test]
+    fn blocks_are_all_rows_in_order_however_they_came(
+        lengths in prop::collection::vec(0_usize..400, 1..200),
+        sizes in prop::collection::vec(1_usize..50, 1..5),
+        rows in 1_usize..40,
+        bytes in 0_usize..2_000,
+    ) {
+        let texts: Vec<_> = lengths.iter().map(|length| "x".repeat(*length)).collect();
+        let whole = batch(&texts);
+        let limits = BlockLimits { rows, bytes };
+        let blocks = cut(&whole, &sizes, limits);
+        prop_assert_eq!(concat_batches(&whole.schema(), &blocks).unwrap(), whole.clone());
+        prop_assert_eq!(&blocks, &cut(&whole, &[usize::MAX], limits));
+        for block in blocks {
+            let size: usize = row_bytes(&block).iter().sum();
+            prop_assert!(block.num_rows() <= rows);
+            prop_assert!(size <= bytes || block.num_rows() == 1);
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_too_large_is_a_block_of_its_own() {
+    let texts = ["a".to_owned(), "b".repeat(20 << 20), "c".to_owned(), "d".to_owned()];
+    let limits = BlockLimits { rows: 100, bytes: 1 << 20 };
+    let rows: Vec<_> = cut(&batch(&texts), &[4], limits).iter().map(RecordBatch::num_rows).collect();
+    assert_eq!(rows, [1, 1, 2]);
+}
+
+#[test]
+fn no_rows_are_no_block() {
+    let mut cutter = Cutter::new(BlockLimits { rows: 1, bytes: 1 }, batch(&[]).schema());
+    assert!(cutter.push(&batch(&[])).unwrap().is_empty());
+    assert!(cutter.take().unwrap().is_none());
+}

@@ -1,0 +1,70 @@
+//! What can go wrong with reading, and whether trying again makes sense.
+
+use std::time::Duration;
+
+use arrow::error::ArrowError;
+use domain::{Classify, ErrorClass, ErrorCode};
+
+use crate::exception::Exception;
+
+/// Why telemetry could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// ClickHouse threw an exception, before or in the middle of an answer. Its text is not kept:
+    /// it may quote values of the filter. The server's query log has it under the query's id.
+    #[error("clickhouse threw exception {} {}", .0.code, .0.name)]
+    Engine(Exception),
+    /// Something between here and ClickHouse answered in its place.
+    #[error("clickhouse answered in no way that it should: {0:.200}")]
+    Answer(String),
+    /// The connection could not be made, or broke.
+    #[error("the connection to clickhouse failed")]
+    Transport(#[source] clickhouse::error::Error),
+    /// Nothing came for too long.
+    #[error("clickhouse sent nothing for {} s", .0.as_secs())]
+    Stalled(Duration),
+    /// The answer ended without the mark of its end.
+    #[error("the answer of clickhouse ended before its end")]
+    Truncated,
+    /// The answer is not what `ArrowStream` looks like.
+    #[error("the answer of clickhouse could not be decoded")]
+    Decode(#[source] ArrowError),
+    /// The answer has other columns than the query.
+    #[error("the answer of clickhouse has the wrong columns: {0}")]
+    Schema(String),
+    /// The thread that decodes is gone.
+    #[error("the decoder stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+}
+
+impl From<clickhouse::error::Error> for SourceError {
+    fn from(error: clickhouse::error::Error) -> Self {
+        match error {
+            clickhouse::error::Error::BadResponse(text) => match Exception::parse(&text) {
+                Some(exception) => Self::Engine(exception),
+                None => Self::Answer(text),
+            },
+            error => Self::Transport(error),
+        }
+    }
+}
+
+impl Classify for SourceError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Engine(exception) if exception.is_permanent() => ErrorClass::Permanent,
+            Self::Schema(_) => ErrorClass::Permanent,
+            _ => ErrorClass::TRANSIENT,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Engine(exception) if exception.is_limit() => ErrorCode::SourceLimit,
+            Self::Engine(exception) if exception.is_permanent() => ErrorCode::SourceRejected,
+            Self::Schema(_) => ErrorCode::SourceRejected,
+            Self::Stopped(_) => ErrorCode::Internal,
+            _ => ErrorCode::SourceUnavailable,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! ClickHouse: dataset catalogue, SQL builder, planner and streaming decoder.
+//!
+//! A [`Catalogue`] knows what can be exported, and resolves a request to a [`Query`].
+//! [`ClickHouse`] plans a query, and reads its rows slice by slice as Arrow record batches.
+
+mod blocks;
+mod canonical;
+mod catalogue;
+mod client;
+mod column_type;
+mod config;
+mod decode;
+mod error;
+mod exception;
+mod plan;
+mod predicate;
+mod preset;
+mod query;
+mod read;
+mod sql;
+mod value;
+
+pub use blocks::BlockLimits;
+pub use catalogue::{Catalogue, CatalogueError, Column, Dataset, OTEL_PRESET, TELEMETRYFLOW_PRESET};
+pub use client::ClickHouse;
+pub use column_type::{ColumnType, Kind, Scalar};
+pub use config::ClickHouseConfig;
+pub use error::SourceError;
+pub use exception::Exception;
+pub use plan::{Plan, PlanOptions};
+pub use preset::DatasetsConfig;
+pub use query::Query;
+pub use read::Blocks;

@@ -1,0 +1,88 @@
+//! What a request means for a dataset: the columns, the rows and the organization of an export.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use domain::{ExportRequest, OrganizationId, Pointer, TimeRange, Violation};
+
+use crate::catalogue::{Catalogue, Dataset};
+use crate::predicate::{self, Predicate};
+
+/// A request that fits a dataset.
+#[derive(Clone)]
+pub struct Query {
+    pub(crate) dataset: Arc<Dataset>,
+    /// Indices into the dataset's columns, in the order of the file.
+    pub(crate) columns: Vec<usize>,
+    pub(crate) predicate: Predicate,
+    pub(crate) organization: OrganizationId,
+    range: TimeRange,
+    schema: SchemaRef,
+}
+
+impl Query {
+    /// Returns the schema of the file.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Returns the window of the export.
+    pub fn range(&self) -> TimeRange {
+        self.range
+    }
+}
+
+impl Catalogue {
+    /// Finds what a request names, for one organization.
+    ///
+    /// # Errors
+    ///
+    /// Everything in the request that does not fit: an unknown dataset, column or filter field, an
+    /// operator that the field does not have, a value of the wrong type.
+    pub fn resolve(
+        &self,
+        request: &ExportRequest,
+        organization: OrganizationId,
+    ) -> Result<Query, Vec<Violation>> {
+        let Some(dataset) = self.get(request.data_type.as_str()) else {
+            let names: Vec<_> = self.names().collect();
+            let detail = format!("is unknown; known are {}", names.join(", "));
+            return Err(vec![Violation::new(Pointer::root().child("data_type"), detail)]);
+        };
+        let mut violations = Vec::new();
+        let columns = match &request.columns {
+            Some(names) => columns(dataset, names, &mut violations),
+            None => (0..dataset.columns().len()).collect(),
+        };
+        let predicate = match &request.filters {
+            Some(filters) => predicate::resolve(dataset, filters.expression(), &mut violations),
+            None => Predicate::All(Vec::new()),
+        };
+        if !violations.is_empty() {
+            return Err(violations);
+        }
+        Ok(Query {
+            schema: dataset.schema(&columns),
+            dataset: Arc::clone(dataset),
+            columns,
+            predicate,
+            organization,
+            range: request.range,
+        })
+    }
+}
+
+fn columns(dataset: &Dataset, names: &[String], violations: &mut Vec<Violation>) -> Vec<usize> {
+    let at = Pointer::root().child("columns");
+    let mut indices = Vec::with_capacity(names.len());
+    for (position, name) in names.iter().enumerate() {
+        if let Some((index, _)) = dataset.column(name) {
+            indices.push(index);
+        } else {
+            let known: Vec<_> = dataset.columns().iter().map(|c| c.name.as_str()).collect();
+            let detail = format!("is unknown; known are {}", known.join(", "));
+            violations.push(Violation::new(at.child(position), detail));
+        }
+    }
+    indices
+}

@@ -1,0 +1,257 @@
+//! The one place that builds SQL.
+//!
+//! Expressions and tables come from the catalogue; the organization, times, keys and values are
+//! bound as parameters, which the engine parses; nothing of a request is ever part of the text.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{Op, TimeRange};
+
+use crate::column_type::{ColumnType, Kind, Scalar};
+use crate::predicate::{Predicate, Test};
+use crate::query::Query;
+use crate::value::Value;
+
+/// A query with the parameters that it names.
+pub(crate) struct Statement {
+    pub(crate) sql: String,
+    pub(crate) parameters: Vec<(String, Parameter)>,
+}
+
+/// One value, or a list of them.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[serde(untagged)]
+pub(crate) enum Parameter {
+    One(Value),
+    Many(Vec<Value>),
+}
+
+/// Selects the rows of a slice in order.
+///
+/// The columns get numbers for names in the inner query: a public name that is also a column of
+/// the table would stand for the cast one in `WHERE` otherwise, and hide it from the index.
+pub(crate) fn rows(query: &Query, slice: TimeRange) -> Statement {
+    let dataset = &query.dataset;
+    let mut public = Vec::new();
+    for (number, index) in query.columns.iter().enumerate() {
+        public.push(format!("_{number} AS `{}`", dataset.columns()[*index].name));
+    }
+    let order: Vec<_> = (0..=dataset.order_by.len()).map(|number| format!("_o{number}")).collect();
+    let inner = Builder::union(query, slice, |table| {
+        let columns = query.columns.iter().enumerate().map(|(number, index)| {
+            let column = &dataset.columns()[*index];
+            format!("{} AS _{number}", cast(column.sql(table), &column.column_type))
+        });
+        let order = std::iter::once(&dataset.time).chain(&dataset.order_by);
+        let order = order.enumerate().map(|(number, sql)| format!("{sql} AS _o{number}"));
+        columns.chain(order).collect()
+    });
+    Statement {
+        sql: format!(
+            "SELECT {}\nFROM (\n{}\n)\nORDER BY {}",
+            public.join(", "),
+            inner.sql,
+            order.join(", ")
+        ),
+        parameters: inner.parameters,
+    }
+}
+
+/// Counts the rows of a range in buckets of `width_us` microseconds: the number of each bucket
+/// that has rows, and how many.
+pub(crate) fn histogram(query: &Query, range: TimeRange, width_us: u64) -> Statement {
+    let inner = Builder::union(query, range, |_| {
+        let time = &query.dataset.time;
+        vec![format!(
+            "intDiv(toUInt64(toUnixTimestamp64Micro(CAST({time}, 'DateTime64(6)')) \
+             - toUnixTimestamp64Micro({{start:DateTime64(9, 'UTC')}})), {{width:UInt64}}) AS _0"
+        )]
+    });
+    let mut parameters = inner.parameters;
+    parameters.push(("width".to_owned(), Parameter::One(Value::Unsigned(width_us))));
+    Statement {
+        sql: format!(
+            "SELECT _0 AS bucket, count() AS rows\nFROM (\n{}\n)\nGROUP BY _0\nORDER BY _0",
+            inner.sql
+        ),
+        parameters,
+    }
+}
+
+fn cast(sql: &str, column_type: &ColumnType) -> String {
+    let clickhouse = column_type.clickhouse().replace('\'', "\\'");
+    format!("CAST({sql}, '{clickhouse}')")
+}
+
+struct Builder<'a> {
+    query: &'a Query,
+    table: usize,
+    parameters: Vec<(String, Parameter)>,
+}
+
+impl Builder<'_> {
+    /// Selects from each table of the dataset the organization's rows of a range that the filter
+    /// lets through. Every query on telemetry is made here, so none can lack the tenant.
+    fn union(
+        query: &Query,
+        range: TimeRange,
+        select: impl Fn(usize) -> Vec<String>,
+    ) -> Statement {
+        let mut parameters = Vec::new();
+        let mut branches = Vec::new();
+        for (table, name) in query.dataset.tables.iter().enumerate() {
+            let mut builder = Builder { query, table, parameters: Vec::new() };
+            let conditions = builder.conditions(range);
+            branches.push(format!(
+                "SELECT {}\nFROM {name}\nWHERE {}",
+                select(table).join(", "),
+                conditions.join("\n  AND ")
+            ));
+            // The same for each table.
+            parameters = builder.parameters;
+        }
+        Statement {
+            sql: branches.join("\nUNION ALL\n"),
+            parameters,
+        }
+    }
+
+    fn conditions(&mut self, range: TimeRange) -> Vec<String> {
+        let dataset = &self.query.dataset;
+        self.name("organization", Value::Text(self.query.organization.to_string()));
+        self.name("start", Value::time(range.start()));
+        self.name("end", Value::time(range.end()));
+        let time = operand(&dataset.time);
+        let mut conditions = vec![
+            format!("{} = {{organization:String}}", operand(&dataset.tenant)),
+            format!("{time} >= {{start:DateTime64(9, 'UTC')}}"),
+            format!("{time} < {{end:DateTime64(9, 'UTC')}}"),
+        ];
+        if let Some((coarse, (first, last))) = dataset.coarse_time.as_deref().zip(seconds(range)) {
+            self.name("first_second", Value::seconds(first));
+            self.name("last_second", Value::seconds(last));
+            let coarse = operand(coarse);
+            conditions.push(format!("{coarse} >= {{first_second:DateTime('UTC')}}"));
+            conditions.push(format!("{coarse} <= {{last_second:DateTime('UTC')}}"));
+        }
+        match &self.query.predicate {
+            Predicate::All(predicates) => {
+                conditions.extend(predicates.iter().map(|predicate| self.predicate(predicate)));
+            }
+            predicate => conditions.push(self.predicate(predicate)),
+        }
+        conditions
+    }
+
+    fn predicate(&mut self, predicate: &Predicate) -> String {
+        match predicate {
+            Predicate::All(each) if each.is_empty() => "true".to_owned(),
+            Predicate::Any(each) if each.is_empty() => "false".to_owned(),
+            Predicate::All(each) => self.joined(each, " AND "),
+            Predicate::Any(each) => self.joined(each, " OR "),
+            Predicate::Not(inner) => format!("NOT ({})", self.predicate(inner)),
+            Predicate::Test(test) => self.test(test),
+        }
+    }
+
+    fn joined(&mut self, predicates: &[Predicate], word: &str) -> String {
+        let each: Vec<_> = predicates.iter().map(|each| self.predicate(each)).collect();
+        format!("({})", each.join(word))
+    }
+
+    fn test(&mut self, test: &Test) -> String {
+        let column = &self.query.dataset.columns()[test.column];
+        let sql = operand(column.sql(self.table));
+        let holds = match &test.key {
+            Some(key) => {
+                let key = self.bind(Parameter::One(Value::Text(key.clone())), "String");
+                let has_key = format!("mapContains({sql}, {key})");
+                if test.op == Op::Exists {
+                    has_key
+                } else if test.compared_as == Scalar::Float64 {
+                    let value = format!("toFloat64OrNull({sql}[{key}])");
+                    format!("ifNull({}, false)", self.comparison(&value, test))
+                } else {
+                    let value = format!("{sql}[{key}]");
+                    format!("({has_key} AND {})", self.comparison(&value, test))
+                }
+            }
+            None => {
+                let value = match column.column_type.kind {
+                    Kind::Scalar(Scalar::Enum) => cast(column.sql(self.table), &column.column_type),
+                    _ => sql,
+                };
+                let comparison = self.comparison(&value, test);
+                if column.column_type.nullable && test.op != Op::Exists {
+                    format!("ifNull({comparison}, false)")
+                } else {
+                    comparison
+                }
+            }
+        };
+        let negated = match test.op {
+            Op::Ne | Op::NotIn => true,
+            Op::Exists => test.values == [Value::Bool(false)],
+            _ => false,
+        };
+        if negated { format!("NOT ({holds})") } else { holds }
+    }
+
+    /// Compares with the test's values; the negative operators like the positive ones.
+    fn comparison(&mut self, sql: &str, test: &Test) -> String {
+        if test.op == Op::Exists {
+            return format!("isNotNull({sql})");
+        }
+        let scalar = test.compared_as.compared_as();
+        let values = match (&test.values[..], test.op) {
+            (values, Op::In | Op::NotIn) => {
+                self.bind(Parameter::Many(values.to_vec()), &format!("Array({scalar})"))
+            }
+            ([value, ..], _) => self.bind(Parameter::One(value.clone()), scalar),
+            ([], _) => return "false".to_owned(),
+        };
+        match test.op {
+            Op::Eq | Op::Ne => format!("{sql} = {values}"),
+            Op::In | Op::NotIn => format!("{sql} IN {values}"),
+            Op::Gt => format!("{sql} > {values}"),
+            Op::Gte => format!("{sql} >= {values}"),
+            Op::Lt => format!("{sql} < {values}"),
+            Op::Lte => format!("{sql} <= {values}"),
+            Op::Contains => format!("position({sql}, {values}) > 0"),
+            Op::IContains => format!("positionCaseInsensitiveUTF8({sql}, {values}) > 0"),
+            Op::StartsWith => format!("startsWith({sql}, {values})"),
+            Op::EndsWith => format!("endsWith({sql}, {values})"),
+            Op::Matches | Op::Exists => format!("match({sql}, {values})"),
+        }
+    }
+
+    fn name(&mut self, name: &str, value: Value) {
+        self.parameters.push((name.to_owned(), Parameter::One(value)));
+    }
+
+    fn bind(&mut self, parameter: Parameter, clickhouse_type: &str) -> String {
+        let name = format!("p{}", self.parameters.len());
+        let placeholder = format!("{{{name}:{clickhouse_type}}}");
+        self.parameters.push((name, parameter));
+        placeholder
+    }
+}
+
+/// Puts an expression into parentheses unless it is a mere name.
+fn operand(sql: &str) -> String {
+    if sql.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
+        sql.to_owned()
+    } else {
+        format!("({sql})")
+    }
+}
+
+/// Returns the first and the last whole second that rows of a range can have, unless one of them
+/// is out of the range of ClickHouse's `DateTime`, where a time in seconds means nothing.
+fn seconds(range: TimeRange) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
+    let (first, last) = (range.start(), range.end() + TimeDelta::seconds(1));
+    let fits = |time: DateTime<Utc>| u32::try_from(time.timestamp()).is_ok();
+    (fits(first) && fits(last)).then_some((first, last))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
+use serde_json::{Value as Json, json};
+
+use super::{Parameter, Statement, histogram, rows};
+use crate::catalogue::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
+use crate::query::Query;
+use crate::value::Value;
+
+fn query(preset: &str, data_type: &str, changes: Json) -> Query {
+    let mut body = json!({
+        "data_type": data_type, "format": "csv",
+        "start_time": "2026-01-01T00:00:00.5Z", "end_time": "2026-01-02T00:00:00Z",
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
+    let organization: OrganizationId = "0192f0c1-2345-7000-8000-000000000001".parse().unwrap();
+    Catalogue::load(&[("preset", preset)])
+        .unwrap()
+        .resolve(&request, organization)
+        .unwrap_or_else(|violations| panic!("{violations:?}"))
+}
+
+/// The text of a query with its parameters.
+fn text(statement: &Statement) -> String {
+    let parameters = statement.parameters.iter().map(|(name, value)| {
+        let value = serde_json::to_string(value).unwrap();
+        format!("\n{name} = {value}")
+    });
+    format!("{}{}", statement.sql, parameters.collect::<String>())
+}
+
+/// The condition that a filter becomes, with its parameters.
+fn condition(preset: &str, data_type: &str, filters: Json) -> String {
+    let query = query(preset, data_type, json!({"columns": ["timestamp"], "filters": filters}));
+    let statement = rows(&query, query.range());
+    // The filter is what comes after the window, which ends with one of these.
+    let window = ["{last_second:DateTime('UTC')}\n  AND ", "{end:DateTime64(9, 'UTC')}\n  AND "];
+    let (_, condition) = window.iter().find_map(|end| statement.sql.split_once(end)).unwrap();
+    let (condition, _) = condition.split_once("\n)\nORDER BY").unwrap();
+    let filters = statement.parameters.iter().filter(|(name, _)| name.starts_with('p'));
+    let values = filters.map(|(name, value)| format!("\n{name} = {}", serde_json::to_string(value).unwrap()));
+    format!("{condition}{}", values.collect::<String>())
+}
+
+#[test]
+fn rows_of_a_table() {
+    let query = query(OTEL_PRESET, "logs", json!({"columns": ["body", "timestamp", "attributes"]}));
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
+        SELECT _0 AS `body`, _1 AS `timestamp`, _2 AS `attributes`
+        FROM (
+        SELECT CAST(Body, 'String') AS _0, CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS _1, CAST(LogAttributes, 'Map(String, String)') AS _2, Timestamp AS _o0, ServiceName AS _o1, TraceId AS _o2, SpanId AS _o3, SeverityNumber AS _o4, Body AS _o5
+        FROM `otel_logs`
+        WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
+          AND Timestamp >= {start:DateTime64(9, 'UTC')}
+          AND Timestamp < {end:DateTime64(9, 'UTC')}
+          AND TimestampTime >= {first_second:DateTime('UTC')}
+          AND TimestampTime <= {last_second:DateTime('UTC')}
+        )
+        ORDER BY _o0, _o1, _o2, _o3, _o4, _o5
+        organization = "0192f0c1-2345-7000-8000-000000000001"
+        start = "2026-01-01 00:00:00.500000000"
+        end = "2026-01-02 00:00:00.000000000"
+        first_second = "2026-01-01 00:00:00"
+        last_second = "2026-01-02 00:00:01"
+    "#);
+}
+
+#[test]
+fn rows_of_several_tables() {
+    let query = query(
+        OTEL_PRESET,
+        "metrics",
+        json!({"columns": ["metric_type", "is_monotonic"], "filters": {"metric_name": "cpu"}}),
+    );
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
+        SELECT _0 AS `metric_type`, _1 AS `is_monotonic`
+        FROM (
+        SELECT CAST('gauge', 'String') AS _0, CAST(NULL, 'Nullable(Bool)') AS _1, TimeUnix AS _o0, ServiceName AS _o1, MetricName AS _o2, Attributes AS _o3
+        FROM `otel_metrics_gauge`
+        WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
+          AND TimeUnix >= {start:DateTime64(9, 'UTC')}
+          AND TimeUnix < {end:DateTime64(9, 'UTC')}
+          AND MetricName = {p3:String}
+        UNION ALL
+        SELECT CAST('sum', 'String') AS _0, CAST(IsMonotonic, 'Nullable(Bool)') AS _1, TimeUnix AS _o0, ServiceName AS _o1, MetricName AS _o2, Attributes AS _o3
+        FROM `otel_metrics_sum`
+        WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
+          AND TimeUnix >= {start:DateTime64(9, 'UTC')}
+          AND TimeUnix < {end:DateTime64(9, 'UTC')}
+          AND MetricName = {p3:String}
+        )
+        ORDER BY _o0, _o1, _o2, _o3
+        organization = "0192f0c1-2345-7000-8000-000000000001"
+        start = "2026-01-01 00:00:00.500000000"
+        end = "2026-01-02 00:00:00.000000000"
+        p3 = "cpu"
+    "#);
+}
+
+#[test]
+fn a_public_name_cannot_stand_for_a_column_of_the_table() {
+    let query = query(TELEMETRYFLOW_PRESET, "logs", json!({"columns": ["timestamp", "organization_id"]}));
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
+        SELECT _0 AS `timestamp`, _1 AS `organization_id`
+        FROM (
+        SELECT CAST(timestamp, 'DateTime64(9, \'UTC\')') AS _0, CAST(organization_id, 'String') AS _1, timestamp AS _o0, service_name AS _o1, trace_id AS _o2, span_id AS _o3, severity_number AS _o4, body AS _o5
+        FROM `logs_v3`
+        WHERE organization_id = {organization:String}
+          AND timestamp >= {start:DateTime64(9, 'UTC')}
+          AND timestamp < {end:DateTime64(9, 'UTC')}
+        )
+        ORDER BY _o0, _o1, _o2, _o3, _o4, _o5
+        organization = "0192f0c1-2345-7000-8000-000000000001"
+        start = "2026-01-01 00:00:00.500000000"
+        end = "2026-01-02 00:00:00.000000000"
+    "#);
+}
+
+#[test]
+fn rows_are_counted_under_the_same_conditions() {
+    let query = query(OTEL_PRESET, "logs", json!({"filters": {"service_name": "api"}}));
+    insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200)), @r#"
+        SELECT _0 AS bucket, count() AS rows
+        FROM (
+        SELECT intDiv(toUInt64(toUnixTimestamp64Micro(CAST(Timestamp, 'DateTime64(6)')) - toUnixTimestamp64Micro({start:DateTime64(9, 'UTC')})), {width:UInt64}) AS _0
+        FROM `otel_logs`
+        WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
+          AND Timestamp >= {start:DateTime64(9, 'UTC')}
+          AND Timestamp < {end:DateTime64(9, 'UTC')}
+          AND TimestampTime >= {first_second:DateTime('UTC')}
+          AND TimestampTime <= {last_second:DateTime('UTC')}
+          AND ServiceName = {p5:String}
+        )
+        GROUP BY _0
+        ORDER BY _0
+        organization = "0192f0c1-2345-7000-8000-000000000001"
+        start = "2026-01-01 00:00:00.500000000"
+        end = "2026-01-02 00:00:00.000000000"
+        first_second = "2026-01-01 00:00:00"
+        last_second = "2026-01-02 00:00:01"
+        p5 = "api"
+        width = 43200
+    "#);
+}
+
+#[test]
+fn the_time_in_seconds_is_left_out_where_it_means_nothing() {
+    let query = query(OTEL_PRESET, "logs", json!({"start_time": "1969-12-31T23:59:59Z"}));
+    assert!(!rows(&query, query.range()).sql.contains("TimestampTime"));
+    let start = "2026-01-01T00:00:00Z".parse().unwrap();
+    let slice = TimeRange::new(start, start + chrono::TimeDelta::days(1)).unwrap();
+    assert!(rows(&query, slice).sql.contains("TimestampTime"));
+}
+
+#[test]
+fn nothing_of_a_request_is_in_the_text() {
+    let evil = "x' OR 1=1 --`\"\\{p0:String}";
+    let key = format!("attributes.{evil}");
+    let query = query(OTEL_PRESET, "logs", json!({"filters": {"all": [
+        {"field": "body", "op": "contains", "value": evil},
+        {"field": "service_name", "op": "in", "value": [evil]},
+        {"field": key, "op": "eq", "value": evil},
+    ]}}));
+    let statement = rows(&query, query.range());
+    assert!(!statement.sql.contains("OR 1=1"));
+    let bound = |expected: &Parameter| {
+        statement.parameters.iter().filter(|(_, parameter)| parameter == expected).count()
+    };
+    let evil = Value::Text(evil.to_owned());
+    assert_eq!(bound(&Parameter::One(evil.clone())), 3);
+    assert_eq!(bound(&Parameter::Many(vec![evil])), 1);
+}
+
+#[test]
+fn text_operators() {
+    let each = |op: &str| json!({"field": "body", "op": op, "value": "x"});
+    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", json!({"any": [
+        each("eq"), each("ne"), each("contains"), each("icontains"), each("starts_with"),
+        each("ends_with"), each("matches"),
+        {"field": "body", "op": "in", "value": ["a", "b"]},
+        {"field": "body", "op": "not_in", "value": ["a", "b"]},
+        {"field": "body", "op": "exists"},
+    ]})).replace(" OR ", "\nOR "), @r#"
+        (Body = {p5:String}
+        OR NOT (Body = {p6:String})
+        OR position(Body, {p7:String}) > 0
+        OR positionCaseInsensitiveUTF8(Body, {p8:String}) > 0
+        OR startsWith(Body, {p9:String})
+        OR endsWith(Body, {p10:String})
+        OR match(Body, {p11:String})
+        OR Body IN {p12:Array(String)}
+        OR NOT (Body IN {p13:Array(String)})
+        OR isNotNull(Body))
+        p5 = "x"
+        p6 = "x"
+        p7 = "x"
+        p8 = "x"
+        p9 = "x"
+        p10 = "x"
+        p11 = "x"
+        p12 = ["a","b"]
+        p13 = ["a","b"]
+    "#);
+}
+
+#[test]
+fn number_operators() {
+    let each = |op: &str| json!({"field": "severity_number", "op": op, "value": 17});
+    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", json!({"not": {"all": [
+        each("eq"), each("gt"), each("gte"), each("lt"), each("lte"),
+    ]}})).replace(" AND ", "\nAND "), @r#"
+        NOT ((SeverityNumber = {p5:UInt8}
+        AND SeverityNumber > {p6:UInt8}
+        AND SeverityNumber >= {p7:UInt8}
+        AND SeverityNumber < {p8:UInt8}
+        AND SeverityNumber <= {p9:UInt8}))
+        p5 = 17
+        p6 = 17
+        p7 = 17
+        p8 = 17
+        p9 = 17
+    "#);
+}
+
+#[test]
+fn keys_of_maps() {
+    let each = |op: &str, value: Json| json!({"field": "attributes.http.route", "op": op, "value": value});
+    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", json!({"any": [
+        each("eq", json!("/")), each("ne", json!("/")), each("gte", json!(500)),
+        each("in", json!([500, 502])), each("exists", json!(true)), each("exists", json!(false)),
+    ]})).replace(" OR ", "\nOR "), @r#"
+        ((mapContains(LogAttributes, {p5:String}) AND LogAttributes[{p5:String}] = {p6:String})
+        OR NOT ((mapContains(LogAttributes, {p7:String}) AND LogAttributes[{p7:String}] = {p8:String}))
+        OR ifNull(toFloat64OrNull(LogAttributes[{p9:String}]) >= {p10:Float64}, false)
+        OR ifNull(toFloat64OrNull(LogAttributes[{p11:String}]) IN {p12:Array(Float64)}, false)
+        OR mapContains(LogAttributes, {p13:String})
+        OR NOT (mapContains(LogAttributes, {p14:String})))
+        p5 = "http.route"
+        p6 = "/"
+        p7 = "http.route"
+        p8 = "/"
+        p9 = "http.route"
+        p10 = 500.0
+        p11 = "http.route"
+        p12 = [500.0,502.0]
+        p13 = "http.route"
+        p14 = "http.route"
+    "#);
+}
+
+#[test]
+fn what_can_be_null_or_is_an_enum() {
+    insta::assert_snapshot!(condition(TELEMETRYFLOW_PRESET, "traces", json!({"all": [
+        {"field": "tenant_id", "op": "ne", "value": "a"},
+        {"field": "workspace_id", "op": "eq", "value": "6b1f3c52-6f0a-4c1e-9d3b-00000000000a"},
+        {"field": "status_code", "op": "in", "value": ["OK", "ERROR"]},
+        {"field": "status_message", "op": "exists", "value": false},
+    ]})), @r#"
+        NOT (ifNull(tenant_id = {p3:String}, false))
+          AND ifNull(workspace_id = {p4:UUID}, false)
+          AND CAST(status_code, 'String') IN {p5:Array(String)}
+          AND NOT (isNotNull(status_message))
+        p3 = "a"
+        p4 = "6b1f3c52-6f0a-4c1e-9d3b-00000000000a"
+        p5 = ["OK","ERROR"]
+    "#);
+}

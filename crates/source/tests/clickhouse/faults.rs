@@ -1,0 +1,260 @@
+//! What breaks is an error, never a short answer.
+
+use std::time::Duration;
+
+use arrow::array::AsArray;
+use devstack::{Env, Proxy};
+use domain::{Classify, ErrorClass, ErrorCode};
+use serde_json::json;
+use source::{BlockLimits, ClickHouse, Query, SourceError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use url::Url;
+
+use crate::support::{BLOCKS, Database, read};
+
+const PRESET: &str = r#"
+[numbers]
+table = "numbers"
+time = "at"
+tenant = "org"
+order_by = ["number"]
+columns = [
+    { name = "number", type = "uint64" },
+    { name = "text", type = "string" },
+    { name = "broken", type = "uint8", sql = "throwIf(number = 40000, 'stop')" },
+    { name = "missing", type = "uint8" },
+    { name = "not_null", type = "string", sql = "maybe" },
+]
+"#;
+
+const ROWS: u64 = 50_000;
+
+async fn numbers() -> Database {
+    let ddl = "CREATE TABLE numbers (at DateTime64(9), org String, number UInt64, text String, \
+               maybe Nullable(String)) ENGINE = MergeTree ORDER BY number;\n";
+    let database = Database::create(PRESET, ddl).await;
+    let insert = format!(
+        "INSERT INTO numbers SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') + number, '{}', \
+         number, hex(sipHash128(number)), NULL FROM numbers({ROWS});\n",
+        database.organization
+    );
+    database.run(&insert).await;
+    database
+}
+
+fn query(database: &Database, columns: &[&str]) -> Query {
+    database.query("numbers", &json!({"columns": columns}))
+}
+
+async fn error(database: &Database, columns: &[&str]) -> SourceError {
+    let query = query(database, columns);
+    read(&database.source(), &query, query.range()).await.unwrap_err()
+}
+
+/// A source that reaches ClickHouse through a proxy.
+async fn proxied(database: &mut Database) -> Proxy {
+    let target = Url::parse(&Env::shared().clickhouse_url).unwrap();
+    let target = target.socket_addrs(|| None).unwrap()[0];
+    let proxy = Proxy::start(target).await.unwrap();
+    database.config.url = proxy.url_of("http").parse().unwrap();
+    proxy
+}
+
+#[tokio::test]
+async fn an_answer_cut_at_any_byte_is_an_error() {
+    let mut database = numbers().await;
+    let proxy = proxied(&mut database).await;
+    let query = query(&database, &["number", "text"]);
+    let slice = query.range();
+    let (start, end) = (slice.start(), slice.start() + chrono::TimeDelta::seconds(100));
+    let slice = domain::TimeRange::new(start, end).unwrap();
+    let source = database.source();
+    assert_eq!(read(&source, &query, slice).await.unwrap().num_rows(), 100);
+    let mut cut = 0;
+    loop {
+        proxy.cut_after(cut);
+        match read(&source, &query, slice).await {
+            Err(error) => assert_eq!(error.class(), ErrorClass::TRANSIENT, "cut at {cut}: {error}"),
+            Ok(rows) => {
+                assert_eq!(rows.num_rows(), 100, "cut at {cut}");
+                break;
+            }
+        }
+        cut += 97;
+    }
+    assert!(cut > 3_000, "the answer has {cut} bytes");
+}
+
+#[tokio::test]
+async fn a_stall_is_an_error() {
+    let mut database = numbers().await;
+    let proxy = proxied(&mut database).await;
+    database.config.idle_timeout_ms = 300;
+    database.config.max_execution_time_s = 1;
+    let query = query(&database, &["number", "text"]);
+    for stall in [0, 500, 600_000] {
+        proxy.stall_after(stall);
+        let error = read(&database.source(), &query, query.range()).await.unwrap_err();
+        assert!(matches!(error, SourceError::Stalled(_)), "stalled at {stall}: {error:?}");
+        assert_eq!(error.code(), ErrorCode::SourceUnavailable);
+    }
+}
+
+#[tokio::test]
+async fn nobody_at_home_is_an_error_that_passes() {
+    let mut database = numbers().await;
+    let proxy = proxied(&mut database).await;
+    proxy.refuse().await;
+    let error = error(&database, &["number"]).await;
+    assert!(matches!(error, SourceError::Transport(_)), "{error:?}");
+    assert_eq!((error.class(), error.code()), (ErrorClass::TRANSIENT, ErrorCode::SourceUnavailable));
+    assert!(database.source().ping().await.is_err());
+    proxy.heal().await.unwrap();
+    database.source().ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_exception_in_the_middle_of_an_answer_is_an_error() {
+    let mut database = numbers().await;
+    database.config.max_block_rows = 1_000;
+    let error = error(&database, &["number", "broken"]).await;
+    let SourceError::Engine(exception) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(exception.name, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO");
+    assert!(!error.to_string().contains("stop"), "no text of the exception: {error}");
+}
+
+#[tokio::test]
+async fn a_wrong_query_is_permanent() {
+    let mut database = numbers().await;
+    for (columns, code) in [(["missing"], 47), (["not_null"], 349)] {
+        let error = error(&database, &columns).await;
+        assert!(matches!(&error, SourceError::Engine(e) if e.code == code), "{error:?}");
+        assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, ErrorCode::SourceRejected));
+    }
+    database.config.password = "wrong".to_owned().into();
+    let error = error(&database, &["number"]).await;
+    assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, ErrorCode::SourceRejected));
+}
+
+#[tokio::test]
+async fn a_limit_says_so() {
+    let mut database = numbers().await;
+    database.config.max_memory_usage_bytes = 1_000_000;
+    let error = error(&database, &["number", "text"]).await;
+    assert_eq!((error.class(), error.code()), (ErrorClass::TRANSIENT, ErrorCode::SourceLimit), "{error}");
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_cleanly_without_its_mark_is_an_error() {
+    let mut database = numbers().await;
+    let whole = database
+        .client
+        .query_raw("SELECT number FROM numbers ORDER BY number LIMIT 1000")
+        .fetch_bytes("ArrowStream")
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    let exception = b"Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)\n";
+    let query = query(&database, &["number"]);
+    let without_mark = &whole[..whole.len() - 8];
+    for (body, engine) in [
+        (without_mark.to_vec(), false),
+        (whole[..whole.len() / 2].to_vec(), false),
+        (Vec::new(), false),
+        ([without_mark, exception].concat(), true),
+        ([&whole[..], exception].concat(), true),
+    ] {
+        database.config.url = answer_with(body).await;
+        let error = read(&database.source(), &query, query.range()).await.unwrap_err();
+        assert_eq!(matches!(&error, SourceError::Engine(e) if e.code == 241), engine, "{error:?}");
+        assert_eq!(error.class(), ErrorClass::TRANSIENT);
+    }
+    database.config.url = answer_with(whole.to_vec()).await;
+    let rows = read(&database.source(), &query, query.range()).await.unwrap();
+    assert_eq!(rows.num_rows(), 1_000);
+}
+
+/// Serves one request: a 200 with this body in small chunks, ended as HTTP says it should be.
+async fn answer_with(body: Vec<u8>) -> Url {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"--\r\n") {
+            connection.read_buf(&mut request).await.unwrap();
+        }
+        let mut answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+        for chunk in body.chunks(50) {
+            answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+            answer.extend_from_slice(chunk);
+            answer.extend_from_slice(b"\r\n");
+        }
+        answer.extend_from_slice(b"0\r\n\r\n");
+        connection.write_all(&answer).await.unwrap();
+    });
+    url.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_row_of_20_mb_passes() {
+    let database = numbers().await;
+    let insert = format!(
+        "INSERT INTO numbers SELECT toDateTime64('2026-01-01 00:00:01', 9, 'UTC'), '{}', 1, \
+         concat(repeat(space(10000), 1000), repeat(space(10000), 1000)), NULL;\n",
+        database.organization
+    );
+    database.run(&insert).await;
+    let rows = database.rows(&query(&database, &["text"])).await;
+    assert_eq!(rows.num_rows() as u64, ROWS + 1);
+    let texts = rows.column(0).as_string::<i32>();
+    assert_eq!(texts.iter().flatten().map(str::len).max(), Some(20_000_000));
+}
+
+#[tokio::test]
+async fn the_same_rows_make_the_same_blocks() {
+    let database = numbers().await;
+    let query = query(&database, &["number", "text"]);
+    let limits = BlockLimits { rows: 7_001, bytes: 400_000 };
+    let mut sizes = Vec::new();
+    for max_block_rows in [500, 8_192, 65_536] {
+        let mut config = database.config.clone();
+        config.max_block_rows = max_block_rows;
+        let source = ClickHouse::new(&config);
+        let query_id = uuid::Uuid::new_v4().to_string();
+        let mut blocks = source.read(&query, query.range(), &query_id, limits).await.unwrap();
+        let mut rows = Vec::new();
+        while let Some(block) = blocks.next().await.unwrap() {
+            rows.push(block.num_rows());
+        }
+        assert_eq!(rows.iter().sum::<usize>() as u64, ROWS);
+        sizes.push(rows);
+    }
+    assert!(sizes[0].len() > 7);
+    assert!(sizes.iter().all(|rows| *rows == sizes[0]), "{sizes:?}");
+}
+
+#[tokio::test]
+async fn dropping_the_blocks_ends_the_query() {
+    let database = numbers().await;
+    let query = query(&database, &["number", "text"]);
+    let source = database.source();
+    let query_id = uuid::Uuid::new_v4().to_string();
+    for _ in 0..3 {
+        // The id is free again once the query before has ended.
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let mut blocks = loop {
+            match source.read(&query, query.range(), &query_id, BLOCKS).await {
+                Ok(blocks) => break blocks,
+                Err(error) if tokio::time::Instant::now() > deadline => panic!("{error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        };
+        assert!(blocks.next().await.unwrap().is_some());
+    }
+    source.kill(&query_id).await.unwrap();
+}

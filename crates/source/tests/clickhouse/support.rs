@@ -1,0 +1,127 @@
+//! A database of its own for each test, on the shared ClickHouse.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use devstack::Env;
+use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
+use serde_json::{Value, json};
+use source::{BlockLimits, Catalogue, ClickHouse, ClickHouseConfig, Query, SourceError};
+use uuid::Uuid;
+
+pub(crate) const START: &str = "2026-01-01T00:00:00Z";
+pub(crate) const END: &str = "2026-01-02T00:00:00Z";
+pub(crate) const SECONDS: u64 = 86_400;
+
+pub(crate) struct Database {
+    pub(crate) client: clickhouse::Client,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) config: ClickHouseConfig,
+    pub(crate) organization: OrganizationId,
+}
+
+impl Database {
+    /// Creates a database with the tables of `ddl`.
+    pub(crate) async fn create(preset: &str, ddl: &str) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let env = Env::shared();
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let database = format!("source_{number}_{}", Uuid::new_v4().simple());
+        let client = clickhouse::Client::default()
+            .with_url(&env.clickhouse_url)
+            .with_user(&env.clickhouse_user)
+            .with_password(&env.clickhouse_password);
+        client.query(&format!("CREATE DATABASE {database}")).execute().await.unwrap();
+        let config = json!({
+            "url": env.clickhouse_url, "database": database,
+            "user": env.clickhouse_user, "password": env.clickhouse_password,
+            "send_readonly": true, "idle_timeout_ms": 30_000, "max_execution_time_s": 60,
+            "max_memory_usage_bytes": 0, "max_threads": 0, "max_block_rows": 8_192,
+            "send_timeout_s": 600,
+        });
+        let created = Self {
+            client: client.with_database(database),
+            catalogue: Catalogue::load(&[("preset", preset)]).unwrap(),
+            config: serde_json::from_value(config).unwrap(),
+            organization: Uuid::new_v4().into(),
+        };
+        created.run(ddl).await;
+        created
+    }
+
+    /// Runs statements that end with `;` at the end of a line.
+    pub(crate) async fn run(&self, statements: &str) {
+        for statement in statements.split(";\n").filter(|text| !text.trim().is_empty()) {
+            let query = self.client.query_raw(statement);
+            query.execute().await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
+
+    /// Fills the tables with samples of the day from [`START`] to [`END`].
+    pub(crate) async fn sample(&self, statements: &str, organization: OrganizationId, rows: u64) {
+        for statement in statements.split(";\n").filter(|text| !text.trim().is_empty()) {
+            self.client
+                .query_raw(statement)
+                .param("organization", organization.to_string())
+                .param("start", "2026-01-01 00:00:00.000000000")
+                .param("seconds", SECONDS)
+                .param("rows", rows)
+                .execute()
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
+        }
+    }
+
+    pub(crate) fn source(&self) -> ClickHouse {
+        ClickHouse::new(&self.config)
+    }
+
+    /// Resolves a request for the whole day, as changed.
+    pub(crate) fn query(&self, data_type: &str, changes: &Value) -> Query {
+        self.query_of(self.organization, data_type, changes)
+    }
+
+    pub(crate) fn query_of(&self, organization: OrganizationId, data_type: &str, changes: &Value) -> Query {
+        let mut body = json!({
+            "data_type": data_type, "format": "json", "start_time": START, "end_time": END,
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
+        self.catalogue
+            .resolve(&request, organization)
+            .unwrap_or_else(|violations| panic!("{violations:?}"))
+    }
+
+    /// Reads the whole range of a query.
+    pub(crate) async fn rows(&self, query: &Query) -> RecordBatch {
+        read(&self.source(), query, query.range()).await.unwrap()
+    }
+
+    /// Asks ClickHouse itself for numbers.
+    pub(crate) async fn number(&self, sql: &str) -> u64 {
+        self.client.query_raw(sql).fetch_one::<u64>().await.unwrap()
+    }
+}
+
+pub(crate) const BLOCKS: BlockLimits = BlockLimits { rows: 20_000, bytes: 16 << 20 };
+
+/// Reads a slice to its end.
+pub(crate) async fn read(
+    source: &ClickHouse,
+    query: &Query,
+    slice: TimeRange,
+) -> Result<RecordBatch, SourceError> {
+    let query_id = Uuid::new_v4().to_string();
+    let mut blocks = source.read(query, slice, &query_id, BLOCKS).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = blocks.next().await? {
+        assert!(batch.num_rows() <= BLOCKS.rows);
+        batches.push(batch);
+    }
+    let whole = concat_batches(&query.schema(), &batches).unwrap();
+    assert_eq!(blocks.rows_read(), whole.num_rows() as u64);
+    Ok(whole)
+}

@@ -93,6 +93,9 @@ pub(crate) fn text<'a>(value: &'a Value, at: &Pointer) -> Result<&'a str, Vec<Vi
     value.as_str().ok_or_else(|| one(at, "must be a text"))
 }
 
+/// Says that a text holds what neither `text` nor `jsonb` of Postgres can.
+pub(crate) const NUL: &str = "must not contain the character U+0000";
+
 pub(crate) fn one_of<T>(
     value: &Value,
     at: &Pointer,

@@ -174,7 +174,8 @@ fn columns(
 }
 
 /// Reads an RFC 3339 time, which has a zone, between the years 1900 and 2261, the range of
-/// ClickHouse's `DateTime64(9)`.
+/// ClickHouse's `DateTime64(9)`, and in whole microseconds, the unit of Postgres' `timestamptz`:
+/// a bound that was rounded would move rows in or out of the file.
 fn time(value: &Value, at: &Pointer) -> Result<DateTime<Utc>, Vec<Violation>> {
     let time = DateTime::parse_from_rfc3339(text(value, at)?)
         .map_err(|_| {
@@ -186,6 +187,9 @@ fn time(value: &Value, at: &Pointer) -> Result<DateTime<Utc>, Vec<Violation>> {
         .to_utc();
     if time.timestamp_nanos_opt().is_none() || time.timestamp() < -2_208_988_800 {
         return Err(one(at, "must be between the years 1900 and 2262"));
+    }
+    if time.timestamp_subsec_nanos() % 1_000 != 0 {
+        return Err(one(at, "must not be finer than a microsecond"));
     }
     Ok(time)
 }
@@ -318,6 +322,27 @@ mod tests {
         assert_eq!(
             errors(&with(&json!({"start_time": "1700-01-01T00:00:00Z"}))),
             ["/start_time: must be between the years 1900 and 2262"]
+        );
+    }
+
+    #[test]
+    fn what_postgres_cannot_hold_is_refused() {
+        assert_eq!(
+            errors(&with(
+                &json!({"start_time": "2026-01-01T00:00:00.0000001Z"})
+            )),
+            ["/start_time: must not be finer than a microsecond"]
+        );
+        assert_eq!(
+            errors(&with(&json!({
+                "filters": {"body": "a\0b", "attributes.\0": 1},
+                "options": {"csv": {"null": "\0"}},
+            }))),
+            [
+                "/filters/body: must not contain the character U+0000",
+                "/filters/attributes.\0: must not contain the character U+0000",
+                "/options/csv/null: must not contain the character U+0000",
+            ]
         );
     }
 

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Comparison, Filter, FilterLimits, Op, Scalar};
+use crate::members::NUL;
 use crate::violation::{Pointer, Violation};
 
 /// Reads either form of a filter.
@@ -158,6 +159,10 @@ impl Parser<'_> {
         at: &Pointer,
     ) -> Option<Filter> {
         self.conditions += 1;
+        if field.contains('\0') {
+            self.reject(at, NUL);
+            return None;
+        }
         let values = match (op, value) {
             (Op::Exists, None) => vec![Scalar::Bool(true)],
             (Op::Exists, Some(Value::Bool(there))) => vec![Scalar::Bool(*there)],
@@ -203,6 +208,10 @@ impl Parser<'_> {
             Value::String(text) if text.len() > self.limits.max_value_bytes => {
                 let detail = format!("is longer than {} bytes", self.limits.max_value_bytes);
                 self.reject(at, detail);
+                None
+            }
+            Value::String(text) if text.contains('\0') => {
+                self.reject(at, NUL);
                 None
             }
             Value::String(text) => Some(Scalar::Text(text.clone())),

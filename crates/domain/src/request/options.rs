@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::members::{Members, one, one_of, text};
+use crate::members::{Members, NUL, one, one_of, text};
 use crate::output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions,
@@ -75,6 +75,7 @@ fn csv_options(value: &Value, at: &Pointer) -> Result<CsvOptions, Vec<Violation>
     });
     let null = members.optional("null", |value, at| match text(value, at)? {
         long if long.len() > 16 => Err(one(at, "is longer than 16 bytes")),
+        text if text.contains('\0') => Err(one(at, NUL)),
         text => Ok(text.to_owned()),
     });
     let escape_formulas = members.optional("escape_formulas", |value, at| {

@@ -1,0 +1,45 @@
+//! `export-worker`: takes export jobs and makes their files.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use domain::WorkerId;
+use runtime::shutdown::Shutdown;
+use uuid::Uuid;
+use worker::config::Config;
+
+/// Takes export jobs from Postgres and makes their files.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A TOML file over the built-in defaults (see config/default.toml).
+    #[arg(long, env = "EXPORT_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Asks the running worker's health check; the exit status is the answer.
+    Healthcheck,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let config: Config = runtime::config::load(arguments.config.as_deref())?;
+    if let Some(Command::Healthcheck) = arguments.command {
+        return Ok(runtime::health::check(config.worker.listen).await?);
+    }
+    runtime::logging::init(&config.log)?;
+    runtime::tls::init();
+    let shutdown = Shutdown::on_signals(config.worker.shutdown_grace())?;
+    Box::pin(worker::service::run(config, worker_id(), shutdown)).await
+}
+
+fn worker_id() -> WorkerId {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "worker".to_owned());
+    let (random, ..) = Uuid::new_v4().as_fields();
+    WorkerId::new(&host, std::process::id(), random)
+}

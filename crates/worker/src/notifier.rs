@@ -1,0 +1,159 @@
+//! Sends the e-mails that are due, on a schedule of their own that no job waits for.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
+use notify::{Email, Link, Mailer, NotifyError, Outcome};
+use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
+use store::notifications::{self, DueNotification};
+use store::{PgPool, StoreError, acquire};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::NotificationConfig;
+use crate::error_chain;
+use crate::retry::Verdict;
+
+/// How long one process may take to send one e-mail before another tries.
+const LEASE: Duration = Duration::from_mins(2);
+
+/// Sends e-mails.
+pub struct Notifier {
+    /// Where notifications are.
+    pub pool: PgPool,
+    /// Signs the links.
+    pub sink: Sink,
+    /// The way to the mail server.
+    pub mailer: Mailer,
+    /// When to look, and when to try again.
+    pub config: NotificationConfig,
+    /// Told when a job has ended in this process.
+    pub wake: Arc<Notify>,
+    /// Dates the e-mails.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why an e-mail was not sent.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error("signing the link")]
+    Link(#[from] SinkError),
+    #[error("sending the e-mail")]
+    Mail(#[from] NotifyError),
+    #[error("the file or the reason of the failure is gone")]
+    Outdated,
+}
+
+impl Classify for SendError {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Link(error) => error.class(),
+            Self::Mail(error) => error.class(),
+            Self::Outdated => ErrorClass::Permanent,
+        }
+    }
+
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Internal
+    }
+}
+
+impl Notifier {
+    /// Sends what is due until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.send_next().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "e-mails have to wait");
+                }
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms)) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Sends one e-mail, or says that none is due.
+    async fn send_next(&self) -> Result<bool, StoreError> {
+        let claimed = notifications::claim_due(&mut *acquire(&self.pool).await?, LEASE).await?;
+        let Some(due) = claimed else {
+            return Ok(false);
+        };
+        let sent = self.send(&due).await;
+        let mut conn = acquire(&self.pool).await?;
+        let Err(error) = sent else {
+            notifications::sent(&mut conn, &due).await?;
+            tracing::info!(job.id = %due.job.id, notification.id = %due.id, "e-mail sent");
+            return Ok(true);
+        };
+        let retry = &self.config.retry;
+        let verdict = retry.judge(error.class(), error.code(), due.job.id, due.attempts);
+        tracing::warn!(
+            job.id = %due.job.id, notification.id = %due.id, attempt = due.attempts,
+            error = &error as &dyn Error, ?verdict, "e-mail not sent"
+        );
+        let cause = error_chain(&error);
+        match verdict {
+            Verdict::Retry(delay) => {
+                notifications::retry(&mut conn, &due, delay, &cause).await?;
+            }
+            Verdict::Fail(_) | Verdict::Release => {
+                notifications::give_up(&mut conn, &due, &cause).await?;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn send(&self, due: &DueNotification) -> Result<(), SendError> {
+        let date = self.clock.now();
+        let link;
+        let outcome = match &due.job.state {
+            JobState::Completed {
+                file, expires_at, ..
+            } => {
+                link = self.link(&due.job.request, file, date, *expires_at).await?;
+                Outcome::Completed {
+                    file,
+                    link: Link {
+                        url: &link.url,
+                        expires_at: date + link.expires_in,
+                    },
+                }
+            }
+            JobState::Failed { failure, .. } => Outcome::Failed(failure),
+            _ => return Err(SendError::Outdated),
+        };
+        let email = Email {
+            id: due.id,
+            to: &due.recipient,
+            date,
+            job: due.job.id,
+            request: &due.job.request,
+            outcome,
+        };
+        Ok(self.mailer.send(&email).await?)
+    }
+
+    /// Signs a link that works as long as the file is there.
+    async fn link(
+        &self,
+        request: &ExportRequest,
+        file: &ExportedFile,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<PresignedUrl, SinkError> {
+        let kind = ObjectKind {
+            content_type: request.output.content_type().to_owned(),
+            file_name: request.file_name(),
+        };
+        let life = (expires_at - now).to_std().unwrap_or_default();
+        self.sink.presign(&file.object_key, &kind, life).await
+    }
+}

@@ -1,0 +1,87 @@
+//! The worker put together, from its configuration to its end.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use domain::{SystemClock, WorkerId};
+use notify::Mailer;
+use runtime::shutdown::Shutdown;
+use sink::Sink;
+use source::{Catalogue, ClickHouse};
+use tokio::sync::{Notify, mpsc};
+
+use crate::claims::ClaimLoop;
+use crate::config::Config;
+use crate::health::{self, Pulse};
+use crate::notifier::Notifier;
+use crate::pipeline::{EncodePool, Pipeline};
+use crate::run::Runner;
+
+/// Runs the worker until it is told to stop and the jobs that run have ended.
+///
+/// # Errors
+///
+/// When the configuration makes no sense, a thread cannot be started, or the health check's
+/// address is taken. A dependency that is down is no error: it is waited for.
+pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow::Result<()> {
+    let pool = store::connect(&config.postgres, "export-worker").context("postgres")?;
+    let sink = Sink::new(&config.s3).await.context("s3")?;
+    let mail = Arc::new(Notify::new());
+    let pulse = Pulse::default();
+    let slots = config.worker.jobs;
+    let threads = config.pipeline.encode_threads();
+    let waiting = slots.get() * config.pipeline.blocks_in_flight();
+
+    let claims = ClaimLoop {
+        pool: pool.clone(),
+        owner: owner.clone(),
+        lease: config.worker.lease(),
+        slots,
+        poll_interval: config.worker.poll_interval(),
+        pulse: pulse.clone(),
+        runner: Runner {
+            pipeline: Pipeline {
+                catalogue: Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?),
+                clickhouse: ClickHouse::new(&config.clickhouse),
+                pool: EncodePool::start(threads, waiting).context("encoding threads")?,
+                sink: sink.clone(),
+                config: config.pipeline,
+            },
+            retry: config.retry,
+            retention: config.retention,
+            mail: Arc::clone(&mail),
+            stop: shutdown.hard.clone(),
+        },
+    };
+    let notifier = Notifier {
+        pool,
+        sink,
+        mailer: Mailer::new(&config.smtp).context("smtp")?,
+        config: config.notifications,
+        wake: mail,
+        clock: Arc::new(SystemClock),
+    };
+
+    let (wake, wake_ups) = mpsc::channel(1);
+    let soft = &shutdown.soft;
+    tracing::info!(
+        jobs = slots.get(),
+        threads = threads.get(),
+        "export-worker started"
+    );
+    let healthy = async {
+        let served = health::serve(config.worker.listen, pulse, soft.clone());
+        served.await.context("health check")
+    };
+    let working = async {
+        tokio::join!(
+            claims.run(wake_ups, soft.clone()),
+            notifier.run(soft.clone()),
+            queue::consume(&config.redis, &owner, soft.clone(), wake),
+        );
+        Ok(())
+    };
+    tokio::try_join!(healthy, working)?;
+    tracing::info!("export-worker stopped");
+    Ok(())
+}

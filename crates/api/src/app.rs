@@ -1,0 +1,120 @@
+//! What the handlers share.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{Clock, JobId, RequestLimits, SystemClock};
+use queue::{Pushed, Wakeups};
+use sink::Sink;
+use source::Catalogue;
+use store::{PgPool, StoreError};
+use tokio_util::task::TaskTracker;
+use tracing::{Instrument, debug, info_span, warn};
+
+use crate::auth::Verifier;
+use crate::chain::chain;
+use crate::config::Config;
+use crate::links::Links;
+
+/// What the handlers share. Clones share it too.
+#[derive(Clone)]
+pub struct App {
+    pub(crate) pool: PgPool,
+    pub(crate) wakeups: Wakeups,
+    pub(crate) sink: Sink,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: RequestLimits,
+    pub(crate) links: Links,
+    pub(crate) trusted_proxies: usize,
+    pub(crate) ready_timeout: Duration,
+    tasks: TaskTracker,
+}
+
+/// Everything in the configuration that makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("the configuration is wrong:\n  {}", .0.join("\n  "))]
+pub struct SetupError(Vec<String>);
+
+impl App {
+    /// Prepares everything; connects to nothing, so that the service starts whatever is down.
+    /// `name` is what Postgres calls this process.
+    ///
+    /// # Errors
+    ///
+    /// Everything in the configuration that makes no sense.
+    pub async fn new(config: &Config, name: &str) -> Result<Self, SetupError> {
+        let mut problems = Vec::new();
+        let parts = (
+            sound(
+                store::connect(&config.postgres, name),
+                "postgres",
+                &mut problems,
+            ),
+            sound(Wakeups::connect(&config.redis), "redis", &mut problems),
+            sound(Sink::new(&config.s3).await, "s3", &mut problems),
+            sound(
+                Catalogue::from_config(&config.datasets),
+                "datasets",
+                &mut problems,
+            ),
+            sound(Verifier::new(&config.auth), "auth", &mut problems),
+        );
+        let (Some(pool), Some(wakeups), Some(sink), Some(catalogue), Some(verifier)) = parts else {
+            return Err(SetupError(problems));
+        };
+        Ok(Self {
+            pool,
+            wakeups,
+            sink,
+            catalogue: Arc::new(catalogue),
+            verifier: Arc::new(verifier),
+            clock: Arc::new(SystemClock),
+            limits: config.limits.into(),
+            links: Links::new(config.http.public_url.as_ref()),
+            trusted_proxies: config.http.trusted_proxies,
+            ready_timeout: Duration::from_millis(config.http.ready_timeout_ms),
+            tasks: TaskTracker::new(),
+        })
+    }
+
+    /// Wakes a worker for a job that has been committed. Nobody waits for it, and that it fails
+    /// costs a delay only: workers also look into Postgres.
+    pub(crate) fn wake(&self, job: JobId) {
+        let Self { pool, wakeups, .. } = self.clone();
+        let wake = async move {
+            match wakeups.push(job).await {
+                Ok(Pushed::Queued) => {
+                    if let Err(error) = mark_dispatched(&pool, job).await {
+                        warn!(error = &error as &dyn Error, "could not note a wake-up");
+                    }
+                }
+                Ok(Pushed::Skipped) => debug!("the queue is long enough"),
+                Err(error) => {
+                    warn!(error = &error as &dyn Error, "could not wake a worker");
+                }
+            }
+        };
+        let span = info_span!("job.wake", job.id = %job);
+        self.tasks.spawn(wake.instrument(span));
+    }
+
+    /// Waits for what goes on in the background. To be called when no request is served anymore.
+    pub async fn finish(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Keeps what a section makes, or what is wrong with it.
+fn sound<T>(made: Result<T, impl Error>, section: &str, problems: &mut Vec<String>) -> Option<T> {
+    made.map_err(|error| problems.push(format!("{section}: {}", chain(&error))))
+        .ok()
+}
+
+async fn mark_dispatched(pool: &PgPool, job: JobId) -> Result<(), StoreError> {
+    let mut connection = store::acquire(pool).await?;
+    store::jobs::mark_dispatched(&mut connection, job).await
+}

@@ -1,0 +1,119 @@
+//! The sections of the configuration that `export-api` reads. The worker's are not looked at.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU16;
+
+use chrono::TimeDelta;
+use domain::{FilterLimits, RequestLimits};
+use queue::QueueConfig;
+use runtime::logging::LogConfig;
+use secrecy::SecretString;
+use serde::Deserialize;
+use sink::S3Config;
+use source::DatasetsConfig;
+use store::PostgresConfig;
+use url::Url;
+
+/// The configuration of `export-api`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Config {
+    /// The HTTP server.
+    pub http: HttpConfig,
+    /// Who may call.
+    pub auth: AuthConfig,
+    /// How large a request may be.
+    pub limits: LimitsConfig,
+    /// Postgres.
+    pub postgres: PostgresConfig,
+    /// Redis.
+    pub redis: QueueConfig,
+    /// The bucket.
+    pub s3: S3Config,
+    /// The catalogue.
+    pub datasets: DatasetsConfig,
+    /// The log.
+    pub log: LogConfig,
+}
+
+/// The section `http`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpConfig {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The address under which clients reach the service, for absolute links; without one, links
+    /// are paths.
+    pub public_url: Option<Url>,
+    /// How long a request may take, from its headers to the answer.
+    pub request_timeout_ms: u64,
+    /// How long a client may take to send the headers, and how long a connection may idle.
+    pub header_timeout_ms: u64,
+    /// The largest body.
+    pub body_limit_bytes: usize,
+    /// Connections at the same time; more wait.
+    pub max_connections: NonZeroU16,
+    /// How long requests may go on after SIGTERM.
+    pub shutdown_grace_s: u64,
+    /// How long a readiness check may take.
+    pub ready_timeout_ms: u64,
+    /// How many proxies in front of the service append to `X-Forwarded-For`. With 0 the header is
+    /// not believed.
+    pub trusted_proxies: usize,
+}
+
+/// The section `auth`. Exactly one of `hs256_secret` and `jwks_url` is set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthConfig {
+    /// The secret of HS256 tokens, 32 bytes or more.
+    pub hs256_secret: Option<SecretString>,
+    /// Where the issuer publishes its RS256, ES256 and `EdDSA` keys.
+    pub jwks_url: Option<Url>,
+    /// How long fetched keys are used without asking again.
+    pub jwks_cache_s: u64,
+    /// The shortest time between two fetches, whatever tokens name.
+    pub jwks_refetch_s: u64,
+    /// How long one fetch may take.
+    pub jwks_timeout_ms: u64,
+    /// The `iss` that a token must have; any when there is none.
+    pub issuer: Option<String>,
+    /// The `aud` that a token must have; any when there is none.
+    pub audience: Option<String>,
+    /// The name of the claim that holds the organization.
+    pub organization_claim: String,
+    /// How far the clocks of the issuer and of this machine may be apart.
+    pub leeway_s: u64,
+}
+
+/// The section `limits`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// The longest window of an export.
+    pub max_range_days: u32,
+    /// Names in `columns`.
+    pub max_columns: usize,
+    /// Conditions of a filter.
+    pub max_filter_conditions: usize,
+    /// Levels of `all`, `any` and `not`.
+    pub max_filter_depth: usize,
+    /// Values of one condition.
+    pub max_filter_values: usize,
+    /// Bytes of one text value.
+    pub max_filter_value_bytes: usize,
+}
+
+impl From<LimitsConfig> for RequestLimits {
+    fn from(config: LimitsConfig) -> Self {
+        Self {
+            filter: FilterLimits {
+                max_conditions: config.max_filter_conditions,
+                max_depth: config.max_filter_depth,
+                max_values: config.max_filter_values,
+                max_value_bytes: config.max_filter_value_bytes,
+            },
+            max_range: TimeDelta::days(config.max_range_days.into()),
+            max_columns: config.max_columns,
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! The HTTP service: routes, authentication and problem documents.
+
+mod app;
+mod auth;
+mod chain;
+mod client;
+mod config;
+mod json;
+mod links;
+pub mod middleware;
+mod problem;
+mod representation;
+mod router;
+pub mod routes;
+mod server;
+
+pub use app::{App, SetupError};
+pub use auth::{AuthError, AuthSetupError, Principal, Verifier};
+pub use client::Client;
+pub use config::{AuthConfig, Config, HttpConfig, LimitsConfig};
+pub use json::JsonBody;
+pub use links::Links;
+pub use problem::{Problem, ProblemCode};
+pub use representation::JobRepresentation;
+pub use router::router;
+pub use server::serve;

@@ -1,0 +1,50 @@
+//! The addresses of exports.
+
+use domain::JobId;
+use url::Url;
+
+/// Makes the addresses of exports: below the public address of the service when it is known, else
+/// paths.
+#[derive(Clone, Debug)]
+pub struct Links {
+    base: String,
+}
+
+impl Links {
+    /// Makes links below `public_url`.
+    pub fn new(public_url: Option<&Url>) -> Self {
+        let base = public_url.map_or("", Url::as_str);
+        Self {
+            base: base.trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Returns the address of a job.
+    pub fn job(&self, id: JobId) -> String {
+        format!("{}/api/v1/export/{id}", self.base)
+    }
+
+    /// Returns the address of a job's file.
+    pub fn download(&self, id: JobId) -> String {
+        format!("{}/download", self.job(id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::JobId;
+    use url::Url;
+    use uuid::Uuid;
+
+    use super::Links;
+
+    #[test]
+    fn links_are_paths_until_the_public_address_is_known() {
+        let id = JobId::from(Uuid::nil());
+        let path = format!("/api/v1/export/{id}/download");
+        assert_eq!(Links::new(None).download(id), path);
+        let public = Url::parse("https://export.example.com/telemetry/").unwrap();
+        let expected = format!("https://export.example.com/telemetry{path}");
+        assert_eq!(Links::new(Some(&public)).download(id), expected);
+    }
+}

@@ -1,0 +1,70 @@
+//! `export-api`: serves the HTTP API, brings the database up to date, or asks a running one.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use api::{App, Config};
+use clap::{Parser, Subcommand};
+use runtime::shutdown::Shutdown;
+use tokio::net::TcpListener;
+use tracing::info;
+
+/// The name of this process in Postgres.
+const APPLICATION: &str = "export-api";
+
+/// The HTTP service of the data export.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// A TOML file over the defaults; variables such as `EXPORT__HTTP__LISTEN` are over both.
+    #[arg(long, env = "EXPORT_CONFIG", global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Serves requests until SIGTERM; the default.
+    Serve,
+    /// Brings the database up to date, and exits.
+    Migrate,
+    /// Asks the service on this machine whether it lives; exits with 0 or 1.
+    Healthcheck,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    runtime::tls::init();
+    let config: Config = runtime::config::load(cli.config.as_deref())?;
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(&config).await,
+        Command::Migrate => migrate(&config).await,
+        Command::Healthcheck => Ok(runtime::health::check(config.http.listen).await?),
+    }
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    runtime::logging::init(&config.log)?;
+    let app = App::new(config, APPLICATION).await?;
+    let listener = TcpListener::bind(config.http.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.http.listen))?;
+    let shutdown = Shutdown::on_signals(Duration::from_secs(config.http.shutdown_grace_s))?;
+    info!(address = %listener.local_addr()?, "listening");
+    let router = api::router(app.clone(), &config.http);
+    api::serve(listener, router, &config.http, &shutdown).await;
+    shutdown.hard.run_until_cancelled(app.finish()).await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    runtime::logging::init(&config.log)?;
+    let pool = store::connect(&config.postgres, APPLICATION)?;
+    store::migrate(&pool).await?;
+    info!("the database is up to date");
+    Ok(())
+}

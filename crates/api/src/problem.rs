@@ -1,0 +1,273 @@
+//! Errors as `application/problem+json` (RFC 9457), each with a stable code.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use axum::http::header::{IntoHeaderName, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use domain::{Classify, ErrorClass, JobStatus, Violation};
+use serde::Serialize;
+use store::StoreError;
+
+use crate::chain::chain;
+
+/// The media type of a problem document.
+pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
+
+/// How many violations one document lists at most; a body may be wrong in thousands of places.
+const MAX_ERRORS: usize = 100;
+
+macro_rules! problem_codes {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// What went wrong with a call. Codes are stable; titles and details may be reworded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        pub enum ProblemCode {
+            $($(#[$doc])* #[serde(rename = $code)] $name,)*
+        }
+
+        impl ProblemCode {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Returns the code as it stands in a problem document.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Returns the status that goes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// Returns the sentence that is the same each time.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    /// The body is no JSON, names a member twice, or holds U+0000.
+    InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON.";
+    /// There is no bearer token.
+    TokenMissing = "token_missing", UNAUTHORIZED, "A bearer token is required.";
+    /// The token is malformed, signed by somebody else, or not meant for this service.
+    TokenInvalid = "token_invalid", UNAUTHORIZED, "The bearer token is not valid.";
+    /// The token was valid once.
+    TokenExpired = "token_expired", UNAUTHORIZED, "The bearer token has expired.";
+    /// The token is valid, but the platform does not know its user or organization.
+    UnknownPrincipal = "unknown_principal", FORBIDDEN, "The user or the organization is not known.";
+    /// There is no such path.
+    UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
+    /// There is no such export, or it belongs to somebody else.
+    NotFound = "not_found", NOT_FOUND, "There is no such export.";
+    /// The path exists, but not for this method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here.";
+    /// The export is still waiting or running.
+    NotReady = "not_ready", CONFLICT, "The export is not ready yet.";
+    /// The export has failed, so it has no file.
+    ExportFailed = "export_failed", CONFLICT, "The export has failed.";
+    /// The export was cancelled, so it has no file.
+    ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
+    /// The file was kept for its time and is gone.
+    Expired = "expired", GONE, "The file of the export has expired.";
+    /// The body is larger than allowed.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
+    /// The body is not declared as plain JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON.";
+    /// The body is JSON, but asks for something impossible; `errors` lists everything.
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
+    /// A fault of the service.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
+    /// The service cannot reach something that it needs.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available at the moment.";
+    /// The call took longer than the service allows.
+    Timeout = "timeout", SERVICE_UNAVAILABLE, "The call took too long.";
+}
+
+/// An error on its way to the client.
+///
+/// The response carries it as an extension; [`crate::middleware::render`] writes the document,
+/// since only there the id of the request is known.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    code: ProblemCode,
+    detail: String,
+    job_status: Option<JobStatus>,
+    errors: Vec<Violation>,
+    headers: HeaderMap,
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl Problem {
+    /// Says what is wrong this time; `detail` is for whoever made the call.
+    pub fn new(code: ProblemCode, detail: impl Into<String>) -> Self {
+        Self {
+            code,
+            detail: detail.into(),
+            job_status: None,
+            errors: Vec::new(),
+            headers: HeaderMap::new(),
+            source: None,
+        }
+    }
+
+    /// Says that the request is wrong in all these places.
+    pub fn invalid_request(mut violations: Vec<Violation>) -> Self {
+        let detail = match violations.len() {
+            1 => "One thing is wrong with the request.".to_owned(),
+            n if n > MAX_ERRORS => {
+                format!("{n} things are wrong with the request; the first {MAX_ERRORS} are listed.")
+            }
+            n => format!("{n} things are wrong with the request."),
+        };
+        violations.truncate(MAX_ERRORS);
+        Self {
+            errors: violations,
+            ..Self::new(ProblemCode::InvalidRequest, detail)
+        }
+    }
+
+    /// Says that there is no such export, for this caller.
+    pub fn not_found() -> Self {
+        let detail = "Your organization has no export with this id.";
+        Self::new(ProblemCode::NotFound, detail)
+    }
+
+    /// Says that something is wrong on our side, without saying what.
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let detail = "Please try again later; the request id helps us to find the cause.";
+        Self::new(ProblemCode::Internal, detail).caused_by(cause)
+    }
+
+    /// Says that something that the service needs is down, without saying what.
+    pub fn unavailable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(
+            ProblemCode::Unavailable,
+            "Please try again in a few seconds.",
+        )
+        .header(RETRY_AFTER, HeaderValue::from_static("5"))
+        .caused_by(cause)
+    }
+
+    /// Adds the status of the export that the call was about.
+    #[must_use]
+    pub fn job_status(mut self, status: JobStatus) -> Self {
+        self.job_status = Some(status);
+        self
+    }
+
+    /// Adds a header to the response.
+    #[must_use]
+    pub fn header(mut self, name: impl IntoHeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Keeps the cause, for the log only.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(Arc::from(cause.into()));
+        self
+    }
+
+    /// Returns the code.
+    pub fn code(&self) -> ProblemCode {
+        self.code
+    }
+
+    /// Returns the cause with all its own causes, for the log.
+    pub fn cause_chain(&self) -> Option<String> {
+        self.source.as_deref().map(|error| chain(error))
+    }
+
+    /// Returns the document that a client reads.
+    pub fn document<'a>(&'a self, request_id: &'a str) -> impl Serialize + 'a {
+        Document {
+            r#type: format!("urn:problem:export:{}", self.code.as_str()),
+            title: self.code.title(),
+            status: self.code.status().as_u16(),
+            detail: &self.detail,
+            code: self.code,
+            job_status: self.job_status,
+            errors: &self.errors,
+            request_id,
+        }
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match (&error, error.class()) {
+            (StoreError::UnknownPrincipal(_), _) => {
+                let detail =
+                    "The platform does not know the user or the organization of the token.";
+                Self::new(ProblemCode::UnknownPrincipal, detail).caused_by(error)
+            }
+            (_, ErrorClass::Transient { .. }) => Self::unavailable(error),
+            (_, ErrorClass::Permanent | ErrorClass::Cancelled) => Self::internal(error),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.code.status().into_response();
+        response.headers_mut().extend(self.headers.clone());
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// The members of RFC 9457, section 3.1, and ours behind them.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: ProblemCode,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job_status: Option<JobStatus>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [Violation],
+    request_id: &'a str,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use domain::{Pointer, Violation};
+    use serde_json::to_value;
+
+    use super::{Problem, ProblemCode};
+
+    #[test]
+    fn codes_differ() {
+        let codes: HashSet<_> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(codes.len(), ProblemCode::ALL.len());
+    }
+
+    #[test]
+    fn the_cause_is_for_the_log_only() {
+        let cause = std::io::Error::other("password wrong");
+        let problem = Problem::internal(cause);
+        assert_eq!(problem.cause_chain().as_deref(), Some("password wrong"));
+        let document = to_value(problem.document("r")).unwrap().to_string();
+        assert!(!document.contains("password"), "{document}");
+    }
+
+    #[test]
+    fn a_body_that_is_wrong_everywhere_gets_a_bounded_answer() {
+        let violations = vec![Violation::new(Pointer::root(), "is wrong"); 5000];
+        let document = to_value(Problem::invalid_request(violations).document("r")).unwrap();
+        assert_eq!(document["errors"].as_array().unwrap().len(), 100);
+        assert_eq!(
+            document["detail"],
+            "5000 things are wrong with the request; the first 100 are listed."
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! An export job as clients see it.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Compression, DataType, ErrorCode, ExportJob, Format, JobId, JobState, JobStatus, Progress,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::links::Links;
+
+/// An export job as clients see it. Every member is always there; what is not known is null.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobRepresentation<'a> {
+    job_id: JobId,
+    status: JobStatus,
+    /// 0 to 100; never goes back.
+    progress: Progress,
+    data_type: &'a DataType,
+    format: Format,
+    compression: Compression,
+    start_time: DateTime<Utc>,
+    end_time: DateTime<Utc>,
+    /// As they were posted.
+    filters: Option<&'a Value>,
+    columns: Option<&'a [String]>,
+    /// With the defaults filled in.
+    options: Value,
+    rows_exported: u64,
+    rows_estimated: Option<u64>,
+    file: Option<File<'a>>,
+    error: Option<Failure<'a>>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    updated_at: DateTime<Utc>,
+    completed_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+    /// Where the file can be had, while it is there.
+    download_url: Option<String>,
+}
+
+/// The file of a completed job.
+#[derive(Clone, Debug, Serialize)]
+struct File<'a> {
+    name: String,
+    size_bytes: u64,
+    rows: u64,
+    sha256: &'a str,
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, Serialize)]
+struct Failure<'a> {
+    code: ErrorCode,
+    message: &'a str,
+}
+
+impl<'a> JobRepresentation<'a> {
+    /// Shows a job.
+    pub fn new(job: &'a ExportJob, links: &Links) -> Self {
+        let request = &job.request;
+        let mut shown = Self {
+            job_id: job.id,
+            status: job.state.status(),
+            progress: job.progress,
+            data_type: &request.data_type,
+            format: request.output.format(),
+            compression: request.output.compression(),
+            start_time: request.range.start(),
+            end_time: request.range.end(),
+            filters: request.filters.as_ref().map(domain::Filters::as_posted),
+            columns: request.columns.as_deref(),
+            options: request.output.options_json(),
+            rows_exported: job.rows_exported,
+            rows_estimated: job.rows_estimated,
+            file: None,
+            error: None,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            updated_at: job.updated_at,
+            completed_at: None,
+            expires_at: None,
+            download_url: None,
+        };
+        shown.add_state(job, links);
+        shown
+    }
+
+    fn add_state(&mut self, job: &'a ExportJob, links: &Links) {
+        match &job.state {
+            JobState::Pending | JobState::Processing => {}
+            JobState::Completed {
+                file,
+                completed_at,
+                expires_at,
+            } => {
+                self.file = Some(File {
+                    name: job.request.file_name(),
+                    size_bytes: file.size_bytes,
+                    rows: file.rows,
+                    sha256: &file.sha256,
+                });
+                self.completed_at = Some(*completed_at);
+                self.expires_at = Some(*expires_at);
+                self.download_url = Some(links.download(job.id));
+            }
+            JobState::Failed {
+                failure,
+                completed_at,
+            } => {
+                self.error = Some(Failure {
+                    code: failure.code,
+                    message: &failure.message,
+                });
+                self.completed_at = Some(*completed_at);
+            }
+            JobState::Cancelled { completed_at } => self.completed_at = Some(*completed_at),
+            JobState::Expired {
+                completed_at,
+                expires_at,
+            } => {
+                self.completed_at = Some(*completed_at);
+                self.expires_at = Some(*expires_at);
+            }
+        }
+    }
+}

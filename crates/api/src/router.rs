@@ -1,0 +1,90 @@
+//! The routes and what is around them.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::routing::{get, post};
+use tower::ServiceBuilder;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::config::HttpConfig;
+use crate::middleware::{assign, caught, harden, limit_time, render, trace};
+use crate::problem::{Problem, ProblemCode};
+use crate::routes::{create_export, download_export, get_export, healthz, readyz};
+
+/// Builds the service.
+pub fn router(app: App, config: &HttpConfig) -> Router {
+    let routes = Router::new()
+        .route("/api/v1/export", post(create_export))
+        .route("/api/v1/export/{id}", get(get_export))
+        .route("/api/v1/export/{id}/download", get(download_export))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(app);
+    surround(routes, config)
+}
+
+/// Puts around `routes` what every route has in common, the first layer outermost.
+fn surround(routes: Router, config: &HttpConfig) -> Router {
+    let layers = ServiceBuilder::new()
+        .layer(from_fn(assign))
+        .layer(map_response(harden))
+        .layer(from_fn(render))
+        .layer(from_fn(trace))
+        .layer(CatchPanicLayer::custom(caught))
+        .layer(from_fn_with_state(
+            Duration::from_millis(config.request_timeout_ms),
+            limit_time,
+        ))
+        .layer(DefaultBodyLimit::max(config.body_limit_bytes));
+    routes
+        .fallback(async || Problem::new(ProblemCode::UnknownRoute, "Check the path."))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                ProblemCode::MethodNotAllowed,
+                "The header Allow lists those that are.",
+            )
+        })
+        .layer(layers)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use axum::Router;
+    use axum::body::{Body, to_bytes};
+    use axum::http::{Request, StatusCode};
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt;
+
+    use super::surround;
+    use crate::config::HttpConfig;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_that_says_nothing() {
+        let config = HttpConfig {
+            listen: "127.0.0.1:0".parse().unwrap(),
+            public_url: None,
+            request_timeout_ms: 1000,
+            header_timeout_ms: 1000,
+            body_limit_bytes: 1000,
+            max_connections: NonZeroU16::MIN,
+            shutdown_grace_s: 1,
+            ready_timeout_ms: 1000,
+            trusted_proxies: 0,
+        };
+        let routes = Router::new().route("/", get(async || -> () { panic!("a secret") }));
+        let request = Request::get("/").body(Body::empty()).unwrap();
+        let response = surround(routes, &config).oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["code"], "internal");
+        assert!(!body.to_string().contains("secret"), "{body}");
+    }
+}

@@ -1,0 +1,20 @@
+//! One file per endpoint, with its error.
+
+use axum::http::HeaderValue;
+
+mod create_export;
+mod download_export;
+mod get_export;
+mod healthz;
+mod job_path;
+mod readyz;
+
+pub use create_export::{CreateExportError, create_export};
+pub use download_export::{DownloadExportError, download_export};
+pub use get_export::{GetExportError, get_export};
+pub use healthz::healthz;
+pub use job_path::JobPath;
+pub use readyz::readyz;
+
+/// When to ask again for a job that is not done, in seconds.
+const POLL_AFTER: HeaderValue = HeaderValue::from_static("2");

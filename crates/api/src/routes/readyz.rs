@@ -1,0 +1,97 @@
+//! `GET /readyz`: whether requests can be served, and what is down.
+
+use std::error::Error;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use tracing::warn;
+
+use crate::app::App;
+
+/// What the service can do at the moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Readiness {
+    status: Status,
+    dependencies: Dependencies,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// Everything.
+    Ready,
+    /// Jobs can be made and read; something that they need later is down.
+    Degraded,
+    /// Nothing.
+    Down,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Dependencies {
+    postgres: Dependency,
+    redis: Dependency,
+    s3: Dependency,
+}
+
+/// Never the reason: it may name hosts and users. The log has it.
+#[derive(Clone, Debug, Serialize)]
+struct Dependency {
+    status: &'static str,
+    latency_ms: u128,
+}
+
+/// Answers 200 when Postgres, without which nothing works, is up, else 503.
+pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
+    let (postgres, redis, s3) = tokio::join!(
+        check("postgres", app.ready_timeout, store::ping(&app.pool)),
+        check("redis", app.ready_timeout, app.wakeups.ping()),
+        check("s3", app.ready_timeout, app.sink.ping()),
+    );
+    let (code, status) = match (postgres.up(), redis.up() && s3.up()) {
+        (true, true) => (StatusCode::OK, Status::Ready),
+        (true, false) => (StatusCode::OK, Status::Degraded),
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, Status::Down),
+    };
+    let dependencies = Dependencies {
+        postgres,
+        redis,
+        s3,
+    };
+    (
+        code,
+        Json(Readiness {
+            status,
+            dependencies,
+        }),
+    )
+}
+
+async fn check<E: Error + 'static>(
+    name: &str,
+    limit: Duration,
+    ping: impl Future<Output = Result<(), E>>,
+) -> Dependency {
+    let begin = Instant::now();
+    let result = tokio::time::timeout(limit, ping).await;
+    let error: Option<&dyn Error> = match &result {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error),
+        Err(elapsed) => Some(elapsed),
+    };
+    if let Some(error) = error {
+        warn!(dependency = name, error, "dependency is down");
+    }
+    Dependency {
+        status: if error.is_none() { "up" } else { "down" },
+        latency_ms: begin.elapsed().as_millis(),
+    }
+}
+
+impl Dependency {
+    fn up(&self) -> bool {
+        self.status == "up"
+    }
+}

@@ -1,0 +1,14 @@
+//! The API over a real socket, against real services.
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+mod app;
+mod authentication;
+mod create;
+mod download;
+mod health;
+mod http;
+mod issuer;
+mod jwks;
+mod process;
+mod read;
+mod tokens;

@@ -1,0 +1,121 @@
+//! Installs on a Debian or Ubuntu machine what the stack is made of.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::process::Command;
+
+use crate::programs::{Account, find, find_postgres};
+
+/// The ClickHouse engine. Its dependencies are for data frames only.
+const CHDB: &str = "chdb-core";
+const CHDB_VERSION: &str = "26.9.0";
+/// Where Python packages are installed, away from the machine's own.
+const PYTHON_PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/devstack/python");
+
+/// Installs what is missing, with one line on standard output for each thing that it does.
+///
+/// Packages of the distribution need root or sudo. The clusters and servers that some of them
+/// start by themselves stay as they are: the stack has its own, on other ports.
+///
+/// # Errors
+///
+/// When something cannot be installed, or does not work afterwards.
+pub async fn install() -> Result<()> {
+    let has_pip = async || python(&["-m", "pip", "--version"]).await.is_ok();
+    let has_chdb = installed_chdb()
+        .await
+        .is_ok_and(|version| version == CHDB_VERSION);
+
+    let mut packages = Vec::new();
+    if ["initdb", "postgres", "pg_ctl"]
+        .into_iter()
+        .any(|name| find_postgres(name).is_err())
+    {
+        packages.push("postgresql");
+    }
+    if find("redis-server").is_err() {
+        packages.push("redis-server");
+    }
+    if find("python3").is_err() {
+        packages.push("python3");
+    }
+    if !has_chdb && !has_pip().await {
+        packages.push("python3-pip");
+    }
+    if !packages.is_empty() {
+        println!("installing {} with apt-get", packages.join(", "));
+        apt_get(&["update"]).await?;
+        let install = ["install", "--yes", "--no-install-recommends"];
+        apt_get(&[&install, packages.as_slice()].concat()).await?;
+    }
+    if !has_chdb {
+        println!("installing {CHDB} {CHDB_VERSION} with pip into target/devstack/python");
+        let requirement = format!("{CHDB}=={CHDB_VERSION}");
+        python(
+            &["-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
+                .into_iter()
+                .chain(["--target", PYTHON_PACKAGES, &requirement])
+                .collect::<Vec<_>>(),
+        )
+        .await?;
+    }
+
+    for name in ["initdb", "postgres", "pg_ctl"] {
+        find_postgres(name)?;
+    }
+    find("redis-server")?;
+    let version = installed_chdb().await?;
+    if version != CHDB_VERSION {
+        bail!("{CHDB} {version} is in the way of {CHDB_VERSION}");
+    }
+    Ok(())
+}
+
+/// Returns the `PYTHONPATH` that finds chDB: where [`install`] puts it, then the caller's own.
+pub(crate) fn python_path() -> Result<OsString> {
+    let inherited = env::var_os("PYTHONPATH").unwrap_or_default();
+    let paths = [PathBuf::from(PYTHON_PACKAGES)]
+        .into_iter()
+        .chain(env::split_paths(&inherited));
+    Ok(env::join_paths(
+        paths.filter(|path| Path::new(path).is_dir()),
+    )?)
+}
+
+/// Asks chDB for its version, which fails unless it can be loaded.
+async fn installed_chdb() -> Result<String> {
+    let script = "import chdb, importlib.metadata as m; print(m.version('chdb-core'))";
+    python(&["-c", script]).await
+}
+
+async fn python(args: &[&str]) -> Result<String> {
+    let mut python = Command::new(find("python3")?);
+    run(python.args(args).env("PYTHONPATH", python_path()?)).await
+}
+
+async fn apt_get(args: &[&str]) -> Result<String> {
+    let apt_get = find("apt-get").context("only Debian and its relatives are supported")?;
+    let mut command = if Account::current()?.uid == 0 {
+        Command::new(apt_get)
+    } else {
+        let mut sudo = Command::new(find("sudo").context("apt-get needs root or sudo")?);
+        sudo.arg("DEBIAN_FRONTEND=noninteractive").arg(apt_get);
+        sudo
+    };
+    run(command.env("DEBIAN_FRONTEND", "noninteractive").args(args)).await
+}
+
+async fn run(command: &mut Command) -> Result<String> {
+    let output = command.kill_on_drop(true).output().await?;
+    if !output.status.success() {
+        let program = command.as_std().get_program().display();
+        bail!(
+            "{program} failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

@@ -1,0 +1,271 @@
+//! The devstack with both binaries on it, as `demo`, `up` and `bench` use it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use devstack::{Devstack, Env, Service, export_environment, free_port, setup};
+use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, PgConnection};
+
+use crate::cargo::{self, Binaries};
+use crate::clickhouse::ClickHouse;
+use crate::client::Client;
+use crate::interrupt::or_interrupted;
+use crate::preset::{Day, Preset};
+use crate::tenants::{self, BAKERY, FERRY, Tenant};
+use crate::terminal::{self, Step};
+use crate::token;
+
+/// The day that the sample telemetry of [`Product`] is of.
+pub(crate) const SAMPLE_DAY: Day = Day(1);
+
+const READY: Duration = Duration::from_mins(1);
+/// How long a binary may take to stop.
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
+const TOKEN_LIFETIME: Duration = Duration::from_hours(12);
+
+/// Returns the directory of a command's stack.
+pub(crate) fn directory(command: &str) -> PathBuf {
+    cargo::target().join("devstack").join(command)
+}
+
+/// Returns the file that has the endpoints while `demo` or `up` runs.
+pub(crate) fn env_file() -> PathBuf {
+    cargo::target().join("devstack/env.json")
+}
+
+/// Installs what is missing, which says itself what it does.
+///
+/// # Errors
+///
+/// When a package cannot be installed.
+pub(crate) async fn install() -> Result<()> {
+    let started = Instant::now();
+    setup::install().await?;
+    terminal::line(true, "Everything is installed", started.elapsed());
+    Ok(())
+}
+
+/// Installs what is missing and starts the services that the product needs.
+///
+/// # Errors
+///
+/// When a package cannot be installed or a service does not become ready.
+pub(crate) async fn start_services(command: &str) -> Result<Devstack> {
+    install().await?;
+    let step = Step::begin("Start PostgreSQL, Redis, ClickHouse (chDB), S3 and SMTP");
+    let devstack = Box::pin(Devstack::start(&directory(command))).await?;
+    step.done();
+    Ok(devstack)
+}
+
+/// Brings a database to the newest schema.
+///
+/// # Errors
+///
+/// When Postgres refuses.
+pub(crate) async fn migrate(postgres_url: &str) -> Result<()> {
+    // Read from the files rather than compiled in, so that this program builds without the crate
+    // that it prepares the queries of.
+    let migrator = Migrator::new(cargo::root().join("migrations")).await?;
+    let mut connection = PgConnection::connect(postgres_url).await?;
+    migrator.run(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// The services, migrated and with the organizations and the empty tables.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    devstack: Devstack,
+    dir: PathBuf,
+    preset: Preset,
+    http: reqwest::Client,
+}
+
+impl Stack {
+    /// Starts the services and prepares them.
+    ///
+    /// # Errors
+    ///
+    /// When any of them fails.
+    pub(crate) async fn start(command: &str, preset: Preset) -> Result<Self> {
+        let stack = Self {
+            devstack: start_services(command).await?,
+            dir: directory(command),
+            preset,
+            http: reqwest::Client::builder()
+                .no_proxy()
+                .redirect(reqwest::redirect::Policy::none())
+                .build()?,
+        };
+        let step = Step::begin("Create the tables and two organizations");
+        let env = stack.env();
+        migrate(&env.postgres_url).await?;
+        tenants::seed(&env.postgres_url).await?;
+        preset.create_tables(&stack.clickhouse()).await?;
+        step.done();
+        Ok(stack)
+    }
+
+    /// Returns the endpoints.
+    pub(crate) fn env(&self) -> &Env {
+        self.devstack.env()
+    }
+
+    /// Returns the table layout.
+    pub(crate) fn preset(&self) -> Preset {
+        self.preset
+    }
+
+    /// Returns a connection to ClickHouse.
+    pub(crate) fn clickhouse(&self) -> ClickHouse {
+        ClickHouse::new(self.env(), self.http.clone())
+    }
+
+    /// Returns a client of the API at `api` for the user of `tenant`.
+    ///
+    /// # Errors
+    ///
+    /// When the token cannot be signed.
+    pub(crate) fn client(&self, api: &str, tenant: Tenant) -> Result<Client> {
+        let token = token::sign(self.env(), tenant.organization, tenant.user, TOKEN_LIFETIME)?;
+        Ok(Client::new(self.http.clone(), api.to_owned(), token))
+    }
+
+    /// Starts `export-api` and returns it with its URL.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub(crate) async fn spawn_api(&self, binaries: &Binaries) -> Result<(Service, String)> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let url = format!("http://{listen}");
+        let mut api = self.spawn(&binaries.api, "EXPORT__HTTP__LISTEN", &listen)?;
+        api.wait_until_ready(&format!("{url}/readyz"), READY)
+            .await?;
+        Ok((api, url))
+    }
+
+    /// Starts `export-worker`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub(crate) async fn spawn_worker(&self, binaries: &Binaries) -> Result<Service> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let mut worker = self.spawn(&binaries.worker, "EXPORT__WORKER__LISTEN", &listen)?;
+        let url = format!("http://{listen}/healthz");
+        worker.wait_until_ready(&url, READY).await?;
+        Ok(worker)
+    }
+
+    fn spawn(&self, binary: &Path, listen_key: &str, listen: &str) -> Result<Service> {
+        let overrides = [
+            (listen_key, listen),
+            ("EXPORT__DATASETS__PRESET", self.preset.name()),
+        ];
+        let name = binary.file_name().unwrap_or_default();
+        let log = self.dir.join(name).with_extension("log");
+        Service::spawn(binary, &export_environment(self.env(), &overrides), &log)
+    }
+
+    /// Stops everything and removes what it left behind.
+    ///
+    /// # Errors
+    ///
+    /// When something does not stop.
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.devstack.stop().await
+    }
+}
+
+/// The whole product at work.
+#[derive(Debug)]
+pub(crate) struct Product {
+    /// What it stands on.
+    pub(crate) stack: Stack,
+    /// Every endpoint, the API's among them.
+    pub(crate) env: Env,
+    /// Where the API is.
+    pub(crate) api_url: String,
+}
+
+impl Product {
+    /// Starts the product with `rows` sample rows of each kind for one organization and a tenth
+    /// for the other, lets `work` have it, and stops it, whatever happens in between.
+    ///
+    /// # Errors
+    ///
+    /// When anything does not start or stop, when a binary ends by itself, and what `work` returns.
+    pub(crate) async fn with(
+        command: &str,
+        preset: Preset,
+        rows: u64,
+        work: impl AsyncFnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
+        let (product, mut services) =
+            or_interrupted(Box::pin(Self::start(command, preset, rows))).await?;
+        let outcome = or_interrupted(async {
+            tokio::select! {
+                outcome = work(&product) => outcome,
+                error = services.api.ended() => Err(error),
+                error = services.worker.ended() => Err(error),
+            }
+        })
+        .await;
+
+        let step = Step::begin("Stop and remove everything");
+        let stopped = [
+            services.worker.stop(GRACE).await,
+            services.api.stop(GRACE).await,
+            product.stack.stop().await,
+            fs::remove_file(env_file()).map_err(Into::into),
+        ];
+        let stopped: Result<()> = stopped.into_iter().collect();
+        if stopped.is_ok() {
+            step.done();
+        }
+        outcome.and(stopped)
+    }
+
+    async fn start(command: &str, preset: Preset, rows: u64) -> Result<(Self, Services)> {
+        let binaries = cargo::build(cargo::Build::Binaries).await?;
+        let stack = Stack::start(command, preset).await?;
+
+        let step = Step::begin("Fill in sample telemetry");
+        let clickhouse = stack.clickhouse();
+        for (tenant, rows) in [(BAKERY, rows), (FERRY, rows.div_ceil(10))] {
+            step.note(tenant.name);
+            preset
+                .seed(&clickhouse, None, tenant.organization, SAMPLE_DAY, rows)
+                .await?;
+        }
+        step.done();
+
+        let step = Step::begin("Start export-api and export-worker");
+        let (api, api_url) = stack.spawn_api(&binaries).await?;
+        let worker = stack.spawn_worker(&binaries).await?;
+        let env = Env {
+            api_url: Some(api_url.clone()),
+            ..stack.env().clone()
+        };
+        env.save(&env_file())?;
+        step.done();
+        let product = Self {
+            stack,
+            env,
+            api_url,
+        };
+        Ok((product, Services { api, worker }))
+    }
+}
+
+/// The two processes of the product.
+#[derive(Debug)]
+struct Services {
+    api: Service,
+    worker: Service,
+}

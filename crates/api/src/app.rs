@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::{Clock, JobId, RequestLimits, SystemClock};
 use queue::{Pushed, Wakeups};
+use runtime::chain;
 use sink::Sink;
 use source::Catalogue;
 use store::{PgPool, StoreError};
@@ -13,7 +14,6 @@ use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::auth::Verifier;
-use crate::chain::chain;
 use crate::config::Config;
 use crate::links::Links;
 

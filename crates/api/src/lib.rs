@@ -2,7 +2,6 @@
 
 mod app;
 mod auth;
-mod chain;
 mod client;
 mod config;
 mod json;

@@ -7,10 +7,9 @@ use axum::http::header::{IntoHeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{Classify, ErrorClass, JobStatus, Violation};
+use runtime::chain;
 use serde::Serialize;
 use store::StoreError;
-
-use crate::chain::chain;
 
 /// The media type of a problem document.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";

@@ -1,7 +1,10 @@
 //! What both binaries share: configuration, health, logging, TLS and shutdown.
 
+mod chain;
 pub mod config;
 pub mod health;
 pub mod logging;
 pub mod shutdown;
 pub mod tls;
+
+pub use chain::chain;

@@ -105,7 +105,9 @@ fn add_bytes(array: &ArrayRef, sizes: &mut [usize]) {
         }
         other => {
             let width = other.primitive_width().unwrap_or(1);
-            sizes.iter_mut().for_each(|size| *size += width);
+            for size in sizes {
+                *size += width;
+            }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::column_type::{ColumnType, Kind, is_snake_case};
 /// The preset for the tables of the OpenTelemetry Collector's ClickHouse exporter.
 pub const OTEL_PRESET: &str = include_str!("../../../config/datasets/otel.toml");
 
-/// The preset for the tables of the TelemetryFlow platform.
+/// The preset for the tables of the `TelemetryFlow` platform.
 pub const TELEMETRYFLOW_PRESET: &str = include_str!("../../../config/datasets/telemetryflow.toml");
 
 /// Every dataset that can be exported, by name.
@@ -22,7 +22,7 @@ pub struct Catalogue {
 
 /// Something that can be exported: rows of one or several tables, in time order.
 #[derive(Debug)]
-pub struct Dataset {
+pub(crate) struct Dataset {
     /// The tables, quoted; their rows are taken together.
     pub(crate) tables: Vec<String>,
     /// The expression of the time that rows are selected and ordered by.
@@ -38,20 +38,20 @@ pub struct Dataset {
 
 /// A column of a dataset.
 #[derive(Debug)]
-pub struct Column {
+pub(crate) struct Column {
     /// The public name.
-    pub name: String,
+    pub(crate) name: String,
     /// The type of the export.
-    pub column_type: ColumnType,
+    pub(crate) column_type: ColumnType,
     /// Whether a filter can name it.
-    pub filterable: bool,
+    pub(crate) filterable: bool,
     /// The expression in each of the tables.
     sql: OneOrMany,
 }
 
 impl Dataset {
     /// Returns the columns in the order of the preset.
-    pub fn columns(&self) -> &[Column] {
+    pub(crate) fn columns(&self) -> &[Column] {
         &self.columns
     }
 
@@ -130,12 +130,12 @@ impl Catalogue {
     }
 
     /// Returns the dataset of that name.
-    pub fn get(&self, name: &str) -> Option<&Arc<Dataset>> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Dataset>> {
         self.datasets.get(name)
     }
 
     /// Returns the names of all datasets, sorted.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.datasets.keys().map(String::as_str)
     }
 }

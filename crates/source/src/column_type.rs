@@ -8,16 +8,16 @@ use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
 /// The type of a column or of what is in it, and whether it can be NULL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnType {
+pub(crate) struct ColumnType {
     /// The kind of value.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// Whether there can be NULL in place of a value.
-    pub nullable: bool,
+    pub(crate) nullable: bool,
 }
 
 /// A kind of value.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// One value.
     Scalar(Scalar),
     /// Texts by text.
@@ -32,8 +32,7 @@ macro_rules! scalars {
     ($($name:ident = $text:literal, $cast:literal, $compare:literal, $arrow:expr;)*) => {
         /// A kind of single value.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[expect(missing_docs, reason = "the names say it")]
-        pub enum Scalar { $($name,)* }
+        pub(crate) enum Scalar { $($name,)* }
 
         impl Scalar {
             /// Every name, as a preset writes it.
@@ -44,7 +43,7 @@ macro_rules! scalars {
             }
 
             /// Returns the name, as a preset writes it.
-            pub fn as_str(self) -> &'static str {
+            pub(crate) fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
@@ -94,7 +93,7 @@ impl ColumnType {
     /// # Errors
     ///
     /// What is wrong with it, as a sentence.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut parser = Parser { rest: text };
         let parsed = parser.column_type()?;
         parser.rest = parser.rest.trim_start();
@@ -106,7 +105,7 @@ impl ColumnType {
     }
 
     /// Returns the Arrow type of the export.
-    pub fn arrow(&self) -> DataType {
+    pub(crate) fn arrow(&self) -> DataType {
         match &self.kind {
             Kind::Scalar(scalar) => scalar.arrow(),
             Kind::Map => map_of_texts(),
@@ -121,7 +120,7 @@ impl ColumnType {
     }
 
     /// Returns an Arrow field of this type.
-    pub fn field(&self, name: &str) -> FieldRef {
+    pub(crate) fn field(&self, name: &str) -> FieldRef {
         Arc::new(Field::new(name, self.arrow(), self.nullable))
     }
 

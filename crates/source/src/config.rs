@@ -14,7 +14,8 @@ pub struct ClickHouseConfig {
     pub database: String,
     /// The user; needs no more than SELECT on the exported tables.
     pub user: String,
-    /// The user's password.
+    /// The user's password; none for an account without one.
+    #[serde(default)]
     pub password: SecretString,
     /// Whether each query asks for `readonly = 2` by itself. False where the user's profile says
     /// so already, since such a user may not set it again.

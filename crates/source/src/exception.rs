@@ -63,8 +63,7 @@ fn name(text: &str) -> String {
     let in_parentheses = |part: &str| Some(part.split_once(')')?.0.to_owned());
     text.split('(')
         .filter_map(in_parentheses)
-        .filter(|name| name.len() > 2 && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
-        .last()
+        .rfind(|name| name.len() > 2 && name.bytes().all(|b| b.is_ascii_uppercase() || b == b'_'))
         .unwrap_or_default()
 }
 

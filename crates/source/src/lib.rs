@@ -21,9 +21,8 @@ mod sql;
 mod value;
 
 pub use blocks::BlockLimits;
-pub use catalogue::{Catalogue, CatalogueError, Column, Dataset, OTEL_PRESET, TELEMETRYFLOW_PRESET};
+pub use catalogue::{Catalogue, CatalogueError, OTEL_PRESET, TELEMETRYFLOW_PRESET};
 pub use client::ClickHouse;
-pub use column_type::{ColumnType, Kind, Scalar};
 pub use config::ClickHouseConfig;
 pub use error::SourceError;
 pub use exception::Exception;

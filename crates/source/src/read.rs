@@ -1,6 +1,7 @@
 //! Reading an answer: one task takes it from the network, one thread decodes it, so that neither
 //! waits for the other and the asynchronous runtime never decodes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -27,7 +28,7 @@ const TAIL_BYTES: usize = 16 * 1024;
 
 /// The rows of an answer, block by block. Dropping it ends the query.
 pub struct Blocks {
-    blocks: mpsc::Receiver<RecordBatch>,
+    receiver: mpsc::Receiver<RecordBatch>,
     /// Ends when the answer was read and decoded, or could not be.
     task: JoinHandle<Result<(), SourceError>>,
     state: State,
@@ -70,18 +71,16 @@ impl ClickHouse {
     ) -> Result<Blocks, SourceError> {
         let mut cursor = self.fetch(statement, query_id)?;
         let first = next(&mut cursor, self.first_timeout()).await?;
-        let (sender, blocks) = mpsc::channel(1);
+        let (block_sender, receiver) = mpsc::channel(1);
         let idle_timeout = self.idle_timeout();
         let task = tokio::spawn(async move {
             let (chunk_sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-            let decoder = Decoder::new(schema.clone());
-            let cutter = Cutter::new(limits, schema);
-            let decoded = spawn_blocking(move || decode(chunks, decoder, cutter, &sender));
-            let (received, tail) = receive(first, cursor, idle_timeout, chunk_sender).await;
-            outcome(received, decoded.await.map_err(SourceError::Stopped)?, &tail)
+            let thread = spawn_blocking(move || decode(chunks, &schema, limits, &block_sender));
+            let (ended, tail) = receive(first, cursor, idle_timeout, chunk_sender).await;
+            outcome(ended, thread.await.map_err(SourceError::Stopped)?, &tail)
         });
         Ok(Blocks {
-            blocks,
+            receiver,
             task,
             state: State::Running,
             rows: 0,
@@ -96,7 +95,7 @@ impl Blocks {
     ///
     /// When the answer broke off, stalled, or is wrong; the blocks so far are then worth nothing.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
-        if let Some(block) = self.blocks.recv().await {
+        if let Some(block) = self.receiver.recv().await {
             self.rows += block.num_rows() as u64;
             return Ok(Some(block));
         }
@@ -173,10 +172,12 @@ async fn next(cursor: &mut BytesCursor, timeout: Duration) -> Result<Option<Byte
 /// Decodes chunks to blocks, on a thread of its own.
 fn decode(
     mut chunks: mpsc::Receiver<Bytes>,
-    mut decoder: Decoder,
-    mut cutter: Cutter,
+    schema: &SchemaRef,
+    limits: BlockLimits,
     blocks: &mpsc::Sender<RecordBatch>,
 ) -> Result<(), SourceError> {
+    let mut decoder = Decoder::new(Arc::clone(schema));
+    let mut cutter = Cutter::new(limits, Arc::clone(schema));
     // That nobody wants the blocks any more is no error of anybody's.
     let send = |block| blocks.blocking_send(block).unwrap_or(());
     while let Some(chunk) = chunks.blocking_recv() {

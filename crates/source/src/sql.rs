@@ -159,34 +159,9 @@ impl Builder<'_> {
     }
 
     fn test(&mut self, test: &Test) -> String {
-        let column = &self.query.dataset.columns()[test.column];
-        let sql = operand(column.sql(self.table));
         let holds = match &test.key {
-            Some(key) => {
-                let key = self.bind(Parameter::One(Value::Text(key.clone())), "String");
-                let has_key = format!("mapContains({sql}, {key})");
-                if test.op == Op::Exists {
-                    has_key
-                } else if test.compared_as == Scalar::Float64 {
-                    let value = format!("toFloat64OrNull({sql}[{key}])");
-                    format!("ifNull({}, false)", self.comparison(&value, test))
-                } else {
-                    let value = format!("{sql}[{key}]");
-                    format!("({has_key} AND {})", self.comparison(&value, test))
-                }
-            }
-            None => {
-                let value = match column.column_type.kind {
-                    Kind::Scalar(Scalar::Enum) => cast(column.sql(self.table), &column.column_type),
-                    _ => sql,
-                };
-                let comparison = self.comparison(&value, test);
-                if column.column_type.nullable && test.op != Op::Exists {
-                    format!("ifNull({comparison}, false)")
-                } else {
-                    comparison
-                }
-            }
+            Some(key) => self.key_holds(key, test),
+            None => self.column_holds(test),
         };
         let negated = match test.op {
             Op::Ne | Op::NotIn => true,
@@ -194,6 +169,38 @@ impl Builder<'_> {
             _ => false,
         };
         if negated { format!("NOT ({holds})") } else { holds }
+    }
+
+    fn column_holds(&mut self, test: &Test) -> String {
+        let column = &self.query.dataset.columns()[test.column];
+        let sql = column.sql(self.table);
+        let value = match column.column_type.kind {
+            Kind::Scalar(Scalar::Enum) => cast(sql, &column.column_type),
+            _ => operand(sql),
+        };
+        let comparison = self.comparison(&value, test);
+        if column.column_type.nullable && test.op != Op::Exists {
+            format!("ifNull({comparison}, false)")
+        } else {
+            comparison
+        }
+    }
+
+    fn key_holds(&mut self, key: &str, test: &Test) -> String {
+        let column = &self.query.dataset.columns()[test.column];
+        let map = operand(column.sql(self.table));
+        let key = self.bind(Parameter::One(Value::Text(key.to_owned())), "String");
+        // A key that is not there has the value '', which is a value, too.
+        let has_key = format!("mapContains({map}, {key})");
+        if test.op == Op::Exists {
+            has_key
+        } else if test.compared_as == Scalar::Float64 {
+            let value = format!("toFloat64OrNull({map}[{key}])");
+            format!("ifNull({}, false)", self.comparison(&value, test))
+        } else {
+            let value = format!("{map}[{key}]");
+            format!("({has_key} AND {})", self.comparison(&value, test))
+        }
     }
 
     /// Compares with the test's values; the negative operators like the positive ones.

@@ -50,12 +50,12 @@ pub(crate) fn parse(posted: &Posted, scalar: Scalar) -> Result<Value, String> {
             .ok_or("must be an IPv4 address"),
         Scalar::Ipv6 => from_text(posted, |text| text.parse::<Ipv6Addr>().ok())
             .ok_or("must be an IPv6 address"),
-        Scalar::Date => from_text(posted, |text| text.parse::<NaiveDate>().ok().filter(in_range))
+        Scalar::Date => from_text(posted, |text| text.parse().ok().filter(|day| in_range(*day)))
             .ok_or("must be a date, such as 2026-01-31"),
         Scalar::Timestamp => text(posted)
             .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
             .map(|time| time.to_utc())
-            .filter(|time| in_range(&time.date_naive()))
+            .filter(|time| in_range(time.date_naive()))
             .map(Value::time)
             .ok_or("must be an RFC 3339 time with a zone, such as 2026-01-01T00:00:00Z"),
         Scalar::Int8 => return signed(posted, i8::MIN.into(), i8::MAX.into()),
@@ -83,7 +83,7 @@ pub(crate) fn pattern(posted: &Posted) -> Result<Value, String> {
 }
 
 /// Says whether ClickHouse's `DateTime64(9)` can hold any time of a day.
-fn in_range(day: &NaiveDate) -> bool {
+fn in_range(day: NaiveDate) -> bool {
     (1900..2262).contains(&day.year())
 }
 

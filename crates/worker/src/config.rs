@@ -131,7 +131,6 @@ impl RetentionConfig {
 
 /// The section `notifications`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct NotificationConfig {
     /// How often Postgres is asked for e-mails that are due.
     pub poll_interval_ms: u64,

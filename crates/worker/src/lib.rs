@@ -12,14 +12,3 @@ pub mod pipeline;
 pub mod retry;
 pub mod run;
 pub mod service;
-
-use std::error::Error;
-use std::iter::successors;
-
-/// Returns an error with its sources, for operators.
-pub(crate) fn error_chain(error: &dyn Error) -> String {
-    let sources = successors(error.source(), |source| (*source).source());
-    sources.fold(error.to_string(), |text, source| {
-        format!("{text}: {source}")
-    })
-}

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
+use runtime::chain;
 use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
 use store::notifications::{self, DueNotification};
 use store::{PgPool, StoreError, acquire};
@@ -14,7 +15,6 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NotificationConfig;
-use crate::error_chain;
 use crate::retry::Verdict;
 
 /// How long one process may take to send one e-mail before another tries.
@@ -99,7 +99,7 @@ impl Notifier {
             job.id = %due.job.id, notification.id = %due.id, attempt = due.attempts,
             error = &error as &dyn Error, ?verdict, "e-mail not sent"
         );
-        let cause = error_chain(&error);
+        let cause = chain(&error);
         match verdict {
             Verdict::Retry(delay) => {
                 notifications::retry(&mut conn, &due, delay, &cause).await?;

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Classify, ErrorClass, ExportedFile};
+use runtime::chain;
 use store::StoreError;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::RetentionConfig;
-use crate::error_chain;
 use crate::lease::{Ending, Lease};
 use crate::pipeline::{Pipeline, PipelineError};
 use crate::retry::{RetryConfig, Verdict};
@@ -108,7 +108,7 @@ impl Runner {
             return Err(StoreError::LeaseLost);
         }
         let claim = lease.claim();
-        let cause = error_chain(error);
+        let cause = chain(error);
         let verdict = self
             .retry
             .judge(error.class(), error.code(), claim.job.id, claim.attempts);

@@ -165,7 +165,7 @@ impl TestApp {
         let id = self.create().await;
         let mut connection = store::acquire(&self.pool).await.unwrap();
         let owner = WorkerId::new("test", 1, 1);
-        let claim = store::jobs::claim(&mut connection, &owner, Duration::from_secs(60))
+        let claim = store::jobs::claim(&mut connection, &owner, Duration::from_mins(1))
             .await
             .unwrap()
             .unwrap();

@@ -1,4 +1,4 @@
-//! RS256, ES256 and EdDSA: keys from the issuer's URL, kept, rotated, and kept when it is down.
+//! RS256, ES256 and `EdDSA`: keys from the issuer's URL, kept, rotated, and kept when it is down.
 
 use api::Config;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};

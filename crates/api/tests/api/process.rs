@@ -32,7 +32,7 @@ impl Setup {
         let env = Env::shared();
         let postgres_url = devstack::fresh_database(env).await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
-        let mut environment = export_environment(
+        let environment = export_environment(
             env,
             &[
                 ("EXPORT__POSTGRES__URL", &postgres_url),
@@ -41,7 +41,6 @@ impl Setup {
                 ("EXPORT__LOG__FILTER", "trace"),
             ],
         );
-        environment.retain(|(name, _)| !name.contains("CLICKHOUSE__") && !name.contains("SMTP__"));
         Self {
             address,
             environment,

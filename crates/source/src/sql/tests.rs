@@ -6,7 +6,7 @@ use crate::catalogue::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
 use crate::query::Query;
 use crate::value::Value;
 
-fn query(preset: &str, data_type: &str, changes: Json) -> Query {
+fn query(preset: &str, data_type: &str, changes: &Json) -> Query {
     let mut body = json!({
         "data_type": data_type, "format": "csv",
         "start_time": "2026-01-01T00:00:00.5Z", "end_time": "2026-01-02T00:00:00Z",
@@ -32,8 +32,8 @@ fn text(statement: &Statement) -> String {
 }
 
 /// The condition that a filter becomes, with its parameters.
-fn condition(preset: &str, data_type: &str, filters: Json) -> String {
-    let query = query(preset, data_type, json!({"columns": ["timestamp"], "filters": filters}));
+fn condition(preset: &str, data_type: &str, filters: &Json) -> String {
+    let query = query(preset, data_type, &json!({"columns": ["timestamp"], "filters": filters}));
     let statement = rows(&query, query.range());
     // The filter is what comes after the window, which ends with one of these.
     let window = ["{last_second:DateTime('UTC')}\n  AND ", "{end:DateTime64(9, 'UTC')}\n  AND "];
@@ -46,7 +46,7 @@ fn condition(preset: &str, data_type: &str, filters: Json) -> String {
 
 #[test]
 fn rows_of_a_table() {
-    let query = query(OTEL_PRESET, "logs", json!({"columns": ["body", "timestamp", "attributes"]}));
+    let query = query(OTEL_PRESET, "logs", &json!({"columns": ["body", "timestamp", "attributes"]}));
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `body`, _1 AS `timestamp`, _2 AS `attributes`
         FROM (
@@ -72,7 +72,7 @@ fn rows_of_several_tables() {
     let query = query(
         OTEL_PRESET,
         "metrics",
-        json!({"columns": ["metric_type", "is_monotonic"], "filters": {"metric_name": "cpu"}}),
+        &json!({"columns": ["metric_type", "is_monotonic"], "filters": {"metric_name": "cpu"}}),
     );
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `metric_type`, _1 AS `is_monotonic`
@@ -101,7 +101,7 @@ fn rows_of_several_tables() {
 
 #[test]
 fn a_public_name_cannot_stand_for_a_column_of_the_table() {
-    let query = query(TELEMETRYFLOW_PRESET, "logs", json!({"columns": ["timestamp", "organization_id"]}));
+    let query = query(TELEMETRYFLOW_PRESET, "logs", &json!({"columns": ["timestamp", "organization_id"]}));
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `timestamp`, _1 AS `organization_id`
         FROM (
@@ -120,7 +120,7 @@ fn a_public_name_cannot_stand_for_a_column_of_the_table() {
 
 #[test]
 fn rows_are_counted_under_the_same_conditions() {
-    let query = query(OTEL_PRESET, "logs", json!({"filters": {"service_name": "api"}}));
+    let query = query(OTEL_PRESET, "logs", &json!({"filters": {"service_name": "api"}}));
     insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200)), @r#"
         SELECT _0 AS bucket, count() AS rows
         FROM (
@@ -147,7 +147,7 @@ fn rows_are_counted_under_the_same_conditions() {
 
 #[test]
 fn the_time_in_seconds_is_left_out_where_it_means_nothing() {
-    let query = query(OTEL_PRESET, "logs", json!({"start_time": "1969-12-31T23:59:59Z"}));
+    let query = query(OTEL_PRESET, "logs", &json!({"start_time": "1969-12-31T23:59:59Z"}));
     assert!(!rows(&query, query.range()).sql.contains("TimestampTime"));
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
     let slice = TimeRange::new(start, start + chrono::TimeDelta::days(1)).unwrap();
@@ -158,7 +158,7 @@ fn the_time_in_seconds_is_left_out_where_it_means_nothing() {
 fn nothing_of_a_request_is_in_the_text() {
     let evil = "x' OR 1=1 --`\"\\{p0:String}";
     let key = format!("attributes.{evil}");
-    let query = query(OTEL_PRESET, "logs", json!({"filters": {"all": [
+    let query = query(OTEL_PRESET, "logs", &json!({"filters": {"all": [
         {"field": "body", "op": "contains", "value": evil},
         {"field": "service_name", "op": "in", "value": [evil]},
         {"field": key, "op": "eq", "value": evil},
@@ -176,7 +176,7 @@ fn nothing_of_a_request_is_in_the_text() {
 #[test]
 fn text_operators() {
     let each = |op: &str| json!({"field": "body", "op": op, "value": "x"});
-    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", json!({"any": [
+    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", &json!({"any": [
         each("eq"), each("ne"), each("contains"), each("icontains"), each("starts_with"),
         each("ends_with"), each("matches"),
         {"field": "body", "op": "in", "value": ["a", "b"]},
@@ -208,7 +208,7 @@ fn text_operators() {
 #[test]
 fn number_operators() {
     let each = |op: &str| json!({"field": "severity_number", "op": op, "value": 17});
-    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", json!({"not": {"all": [
+    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", &json!({"not": {"all": [
         each("eq"), each("gt"), each("gte"), each("lt"), each("lte"),
     ]}})).replace(" AND ", "\nAND "), @r#"
         NOT ((SeverityNumber = {p5:UInt8}
@@ -227,7 +227,7 @@ fn number_operators() {
 #[test]
 fn keys_of_maps() {
     let each = |op: &str, value: Json| json!({"field": "attributes.http.route", "op": op, "value": value});
-    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", json!({"any": [
+    insta::assert_snapshot!(condition(OTEL_PRESET, "logs", &json!({"any": [
         each("eq", json!("/")), each("ne", json!("/")), each("gte", json!(500)),
         each("in", json!([500, 502])), each("exists", json!(true)), each("exists", json!(false)),
     ]})).replace(" OR ", "\nOR "), @r#"
@@ -252,7 +252,7 @@ fn keys_of_maps() {
 
 #[test]
 fn what_can_be_null_or_is_an_enum() {
-    insta::assert_snapshot!(condition(TELEMETRYFLOW_PRESET, "traces", json!({"all": [
+    insta::assert_snapshot!(condition(TELEMETRYFLOW_PRESET, "traces", &json!({"all": [
         {"field": "tenant_id", "op": "ne", "value": "a"},
         {"field": "workspace_id", "op": "eq", "value": "6b1f3c52-6f0a-4c1e-9d3b-00000000000a"},
         {"field": "status_code", "op": "in", "value": ["OK", "ERROR"]},

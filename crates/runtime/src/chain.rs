@@ -3,7 +3,7 @@
 use std::error::Error;
 
 /// Returns the messages of an error and of its causes, outermost first.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -59,7 +59,8 @@ impl Cutter {
             self.rows += 1;
             self.bytes += bytes;
         }
-        self.slices.push(batch.slice(start, batch.num_rows() - start));
+        self.slices
+            .push(batch.slice(start, batch.num_rows() - start));
         Ok(blocks)
     }
 

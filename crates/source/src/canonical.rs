@@ -29,13 +29,19 @@ pub(crate) fn batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
 /// Checks that the columns are those that were asked for, in that order.
 pub(crate) fn check_names(received: &Schema, expected: &Schema) -> Result<(), SourceError> {
     let names = |schema: &Schema| -> Vec<String> {
-        schema.fields().iter().map(|field| field.name().clone()).collect()
+        schema
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
     };
     let (received, expected) = (names(received), names(expected));
     if received == expected {
         Ok(())
     } else {
-        Err(SourceError::Schema(format!("{received:?} instead of {expected:?}")))
+        Err(SourceError::Schema(format!(
+            "{received:?} instead of {expected:?}"
+        )))
     }
 }
 
@@ -48,7 +54,8 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
             let values = self::array(list.values(), field.data_type())?;
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
             let list = ListArray::try_new(Arc::clone(field), offsets, values, nulls);
-            list.map(|list| Arc::new(list) as ArrayRef).map_err(|error| error.to_string())
+            list.map(|list| Arc::new(list) as ArrayRef)
+                .map_err(|error| error.to_string())
         }
         (DataType::Map(..), DataType::Map(field, sorted)) => {
             let map = array.as_map();
@@ -58,7 +65,8 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
             let entries = structure(map.entries(), fields)?;
             let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
             let map = MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *sorted);
-            map.map(|map| Arc::new(map) as ArrayRef).map_err(|error| error.to_string())
+            map.map(|map| Arc::new(map) as ArrayRef)
+                .map_err(|error| error.to_string())
         }
         (DataType::Struct(_), DataType::Struct(fields)) => {
             structure(array.as_struct(), fields).map(|array| Arc::new(array) as ArrayRef)
@@ -70,7 +78,11 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
 /// The members of a structure are told by their places: `Map` has its own names for its two.
 fn structure(array: &StructArray, fields: &Fields) -> Result<StructArray, String> {
     if array.num_columns() != fields.len() {
-        return Err(format!("has {} members instead of {}", array.num_columns(), fields.len()));
+        return Err(format!(
+            "has {} members instead of {}",
+            array.num_columns(),
+            fields.len()
+        ));
     }
     let columns = array
         .columns()
@@ -110,7 +122,13 @@ mod tests {
         let values: Vec<_> = text.iter().collect();
         assert_eq!(
             values,
-            [Some("ünï"), Some("a\u{fffd}\u{fffd}b"), None, Some(""), Some("\u{fffd}")]
+            [
+                Some("ünï"),
+                Some("a\u{fffd}\u{fffd}b"),
+                None,
+                Some(""),
+                Some("\u{fffd}")
+            ]
         );
         assert_eq!(text.null_count(), 1);
     }

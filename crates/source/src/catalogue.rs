@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use serde::Deserialize;
 
-use crate::column_type::{ColumnType, Kind, is_snake_case};
+use crate::column_type::ColumnType;
+use crate::definition;
 
 /// The preset for the tables of the OpenTelemetry Collector's ClickHouse exporter.
 pub const OTEL_PRESET: &str = include_str!("../../../config/datasets/otel.toml");
@@ -33,7 +33,8 @@ pub(crate) struct Dataset {
     pub(crate) tenant: String,
     /// The expressions that order rows of the same time.
     pub(crate) order_by: Vec<String>,
-    columns: Vec<Column>,
+    /// The columns in the order of the preset.
+    pub(crate) columns: Vec<Column>,
 }
 
 /// A column of a dataset.
@@ -42,19 +43,14 @@ pub(crate) struct Column {
     /// The public name.
     pub(crate) name: String,
     /// The type of the export.
-    pub(crate) column_type: ColumnType,
+    pub(crate) value_type: ColumnType,
     /// Whether a filter can name it.
     pub(crate) filterable: bool,
     /// The expression in each of the tables.
-    sql: OneOrMany,
+    pub(crate) sql: Vec<String>,
 }
 
 impl Dataset {
-    /// Returns the columns in the order of the preset.
-    pub(crate) fn columns(&self) -> &[Column] {
-        &self.columns
-    }
-
     /// Returns the column of that name and its index.
     pub(crate) fn column(&self, name: &str) -> Option<(usize, &Column)> {
         self.columns
@@ -67,19 +63,9 @@ impl Dataset {
     pub(crate) fn schema(&self, columns: &[usize]) -> SchemaRef {
         let field = |index: &usize| {
             let column = &self.columns[*index];
-            column.column_type.field(&column.name)
+            column.value_type.field(&column.name)
         };
         Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
-    }
-}
-
-impl Column {
-    /// Returns the expression in the table of that index.
-    pub(crate) fn sql(&self, table: usize) -> &str {
-        match &self.sql {
-            OneOrMany::One(sql) => sql,
-            OneOrMany::Many(each) => &each[table],
-        }
     }
 }
 
@@ -101,22 +87,11 @@ impl Catalogue {
         let mut datasets = BTreeMap::new();
         let mut errors = Vec::new();
         for (preset, text) in presets {
-            let raw = match toml::from_str::<BTreeMap<String, RawDataset>>(text) {
-                Ok(raw) => raw,
-                Err(error) => {
-                    errors.push(format!("{preset}: {error}"));
-                    continue;
+            for (name, dataset) in definition::read(preset, text, &mut errors) {
+                if datasets.contains_key(&name) {
+                    errors.push(format!("{preset}, {name}: is in another preset, too"));
                 }
-            };
-            for (name, raw) in raw {
-                let mut checker = Checker {
-                    place: format!("{preset}, {name}"),
-                    errors: &mut errors,
-                };
-                let dataset = checker.dataset(&name, raw);
-                if datasets.insert(name, Arc::new(dataset)).is_some() {
-                    checker.reject("is defined in another preset, too");
-                }
+                datasets.insert(name, Arc::new(dataset));
             }
         }
         if datasets.is_empty() && errors.is_empty() {
@@ -140,136 +115,6 @@ impl Catalogue {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDataset {
-    table: OneOrMany,
-    time: String,
-    coarse_time: Option<String>,
-    tenant: String,
-    order_by: Vec<String>,
-    columns: Vec<RawColumn>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawColumn {
-    name: String,
-    #[serde(rename = "type")]
-    column_type: String,
-    sql: Option<OneOrMany>,
-    #[serde(default = "yes")]
-    filter: bool,
-}
-
-fn yes() -> bool {
-    true
-}
-
-struct Checker<'a> {
-    place: String,
-    errors: &'a mut Vec<String>,
-}
-
-impl Checker<'_> {
-    fn reject(&mut self, detail: impl AsRef<str>) {
-        self.errors.push(format!("{}: {}", self.place, detail.as_ref()));
-    }
-
-    fn dataset(&mut self, name: &str, raw: RawDataset) -> Dataset {
-        if domain::DataType::parse(name).is_none() {
-            self.reject("the name must be lower-case letters, digits and underscores");
-        }
-        let tables: Vec<_> = raw.table.as_slice().iter().map(|table| self.table(table)).collect();
-        if tables.is_empty() {
-            self.reject("has no table");
-        }
-        if raw.columns.is_empty() {
-            self.reject("has no columns");
-        }
-        let expressions = [&raw.time, &raw.tenant].into_iter();
-        for sql in expressions.chain(&raw.coarse_time).chain(&raw.order_by) {
-            self.expression(sql);
-        }
-        let mut columns: Vec<Column> = Vec::with_capacity(raw.columns.len());
-        for column in raw.columns {
-            if columns.iter().any(|other| other.name == column.name) {
-                self.reject(format!("the column {:?} is there twice", column.name));
-            }
-            columns.extend(self.column(column, tables.len()));
-        }
-        Dataset {
-            tables,
-            time: raw.time,
-            coarse_time: raw.coarse_time,
-            tenant: raw.tenant,
-            order_by: raw.order_by,
-            columns,
-        }
-    }
-
-    /// Quotes `table` or `database.table`.
-    fn table(&mut self, table: &str) -> String {
-        let parts: Vec<_> = table.split('.').collect();
-        let valid = |part: &&str| {
-            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-        };
-        if parts.len() > 2 || !parts.iter().all(valid) {
-            self.reject(format!("{table:?} is not the name of a table"));
-        }
-        format!("`{}`", parts.join("`.`"))
-    }
-
-    fn column(&mut self, raw: RawColumn, tables: usize) -> Option<Column> {
-        let RawColumn { name, column_type, sql, filter } = raw;
-        if !is_snake_case(&name) {
-            self.reject(format!("the column {name:?} must be named in snake case"));
-        }
-        let sql = sql.unwrap_or_else(|| OneOrMany::One(name.clone()));
-        if matches!(&sql, OneOrMany::Many(each) if each.len() != tables) {
-            self.reject(format!("the column {name:?} needs one expression for each table"));
-        }
-        for expression in sql.as_slice() {
-            self.expression(expression);
-        }
-        match ColumnType::parse(&column_type) {
-            Ok(column_type) => Some(Column {
-                name,
-                filterable: filter && !matches!(column_type.kind, Kind::List(_) | Kind::Struct(_)),
-                column_type,
-                sql,
-            }),
-            Err(detail) => {
-                self.reject(format!("the type of the column {name:?} {detail}"));
-                None
-            }
-        }
-    }
-
-    /// Expressions come from the operator, not from a request; this finds slips of the pen.
-    fn expression(&mut self, sql: &str) {
-        if sql.trim().is_empty() || sql.contains(';') || sql.contains("--") {
-            self.reject(format!("{sql:?} is not an expression"));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
@@ -289,7 +134,10 @@ mod tests {
             ]
         );
         let telemetryflow = Catalogue::load(&[("telemetryflow", TELEMETRYFLOW_PRESET)]).unwrap();
-        assert_eq!(telemetryflow.names().collect::<Vec<_>>(), ["logs", "metrics", "traces"]);
+        assert_eq!(
+            telemetryflow.names().collect::<Vec<_>>(),
+            ["logs", "metrics", "traces"]
+        );
     }
 
     #[test]
@@ -319,14 +167,20 @@ mod tests {
         mine, Logs: the type of the column "n" has the unknown type "integer"; known are string, enum, uuid, ipv4, ipv6, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, date, timestamp, map, list and struct
         mine, Logs: the column "n" needs one expression for each table
     "#);
-        assert!(syntax.starts_with("other: ") && syntax.contains("missing field"), "{syntax}");
+        assert!(
+            syntax.starts_with("other: ") && syntax.contains("missing field"),
+            "{syntax}"
+        );
     }
 
     #[test]
     fn a_dataset_has_one_definition() {
-        let error = Catalogue::load(&[("otel", OTEL_PRESET), ("telemetryflow", TELEMETRYFLOW_PRESET)])
-            .unwrap_err();
+        let error = Catalogue::load(&[
+            ("otel", OTEL_PRESET),
+            ("telemetryflow", TELEMETRYFLOW_PRESET),
+        ])
+        .unwrap_err();
         assert_eq!(error.0.len(), 3);
-        assert_eq!(error.0[0], "telemetryflow, logs: is defined in another preset, too");
+        assert_eq!(error.0[0], "telemetryflow, logs: is in another preset, too");
     }
 }

@@ -33,7 +33,9 @@ impl ClickHouse {
             .with_compression(Compression::None);
         let reader = settings(config)
             .into_iter()
-            .fold(client.clone(), |client, (name, value)| client.with_setting(name, value));
+            .fold(client.clone(), |client, (name, value)| {
+                client.with_setting(name, value)
+            });
         Self {
             client,
             reader,
@@ -58,7 +60,8 @@ impl ClickHouse {
     /// When the server cannot be asked to.
     pub async fn kill(&self, query_id: &str) -> Result<(), SourceError> {
         let kill = "KILL QUERY WHERE query_id = {id:String} ASYNC";
-        self.execute(self.client.query_raw(kill).param("id", query_id)).await
+        self.execute(self.client.query_raw(kill).param("id", query_id))
+            .await
     }
 
     async fn execute(&self, query: clickhouse::query::Query) -> Result<(), SourceError> {
@@ -98,17 +101,29 @@ impl ClickHouse {
 fn settings(config: &ClickHouseConfig) -> Vec<(&'static str, String)> {
     let mut settings = vec![
         ("log_comment", "data export".to_owned()),
-        ("max_execution_time", config.max_execution_time_s.to_string()),
+        (
+            "max_execution_time",
+            config.max_execution_time_s.to_string(),
+        ),
         ("max_block_size", config.max_block_rows.to_string()),
         ("http_send_timeout", config.send_timeout_s.to_string()),
         ("http_receive_timeout", config.send_timeout_s.to_string()),
-        ("cancel_http_readonly_queries_on_client_close", "1".to_owned()),
+        (
+            "cancel_http_readonly_queries_on_client_close",
+            "1".to_owned(),
+        ),
         // Nothing but UTF-8 may be in an Arrow string, and ClickHouse's strings are bytes.
         ("output_format_arrow_string_as_string", "0".to_owned()),
-        ("output_format_arrow_low_cardinality_as_dictionary", "0".to_owned()),
+        (
+            "output_format_arrow_low_cardinality_as_dictionary",
+            "0".to_owned(),
+        ),
         // The client looks for exceptions at the end of each chunk, and would take a log line
         // that looks like one for one. Compressed, there are no such lines.
-        ("output_format_arrow_compression_method", "lz4_frame".to_owned()),
+        (
+            "output_format_arrow_compression_method",
+            "lz4_frame".to_owned(),
+        ),
         // A profile may say `break`, which ends an answer early without a word.
         ("result_overflow_mode", "throw".to_owned()),
         ("timeout_overflow_mode", "throw".to_owned()),
@@ -120,7 +135,10 @@ fn settings(config: &ClickHouseConfig) -> Vec<(&'static str, String)> {
         settings.push(("readonly", "2".to_owned()));
     }
     if config.max_memory_usage_bytes > 0 {
-        settings.push(("max_memory_usage", config.max_memory_usage_bytes.to_string()));
+        settings.push((
+            "max_memory_usage",
+            config.max_memory_usage_bytes.to_string(),
+        ));
     }
     if config.max_threads > 0 {
         settings.push(("max_threads", config.max_threads.to_string()));

@@ -151,7 +151,10 @@ fn map_of_texts() -> DataType {
         Field::new("key", DataType::Utf8, false),
         Field::new("value", DataType::Utf8, false),
     ]);
-    DataType::Map(Arc::new(Field::new("entries", DataType::Struct(entry), false)), false)
+    DataType::Map(
+        Arc::new(Field::new("entries", DataType::Struct(entry), false)),
+        false,
+    )
 }
 
 /// Says whether a text is lower-case letters, digits and underscores, a letter first: the form
@@ -202,7 +205,9 @@ impl<'a> Parser<'a> {
         };
         let nullable = self.accept('?');
         if nullable && !matches!(kind, Kind::Scalar(_)) {
-            return Err("has a map, list or struct that can be NULL, which no column can".to_owned());
+            return Err(
+                "has a map, list or struct that can be NULL, which no column can".to_owned(),
+            );
         }
         Ok(ColumnType { kind, nullable })
     }
@@ -212,7 +217,9 @@ impl<'a> Parser<'a> {
         loop {
             let name = self.word();
             if !is_snake_case(name) || members.iter().any(|(other, _)| other == name) {
-                return Err(format!("has a member with the wrong or repeated name {name:?}"));
+                return Err(format!(
+                    "has a member with the wrong or repeated name {name:?}"
+                ));
             }
             self.expect(':')?;
             members.push((name.to_owned(), self.column_type()?));
@@ -297,8 +304,17 @@ mod tests {
     #[test]
     fn what_is_no_type_is_refused() {
         for text in [
-            "", "text", "list<", "list<int8", "list<int8>>", "list<int8>?", "map<string, int8>",
-            "struct<>", "struct<A: int8>", "struct<a: int8, a: int8>", "int8 int8",
+            "",
+            "text",
+            "list<",
+            "list<int8",
+            "list<int8>>",
+            "list<int8>?",
+            "map<string, int8>",
+            "struct<>",
+            "struct<A: int8>",
+            "struct<a: int8, a: int8>",
+            "int8 int8",
         ] {
             assert!(ColumnType::parse(text).is_err(), "{text:?}");
         }

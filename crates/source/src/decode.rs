@@ -35,7 +35,11 @@ impl Decoder {
         mut each: impl FnMut(RecordBatch) -> Result<(), SourceError>,
     ) -> Result<(), SourceError> {
         let mut buffer = Buffer::from(bytes);
-        while let Some(batch) = self.decoder.decode(&mut buffer).map_err(SourceError::Decode)? {
+        while let Some(batch) = self
+            .decoder
+            .decode(&mut buffer)
+            .map_err(SourceError::Decode)?
+        {
             each(canonical::batch(&batch, &self.schema)?)?;
         }
         Ok(())

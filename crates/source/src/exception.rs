@@ -76,7 +76,10 @@ mod tests {
         let text = "Code: 241. DB::Exception: Memory limit (total) exceeded: (while reading). \
                     (MEMORY_LIMIT_EXCEEDED) (version 26.9.2.1 (official build))\n";
         let exception = Exception::parse(text).unwrap();
-        assert_eq!((exception.code, exception.name.as_str()), (241, "MEMORY_LIMIT_EXCEEDED"));
+        assert_eq!(
+            (exception.code, exception.name.as_str()),
+            (241, "MEMORY_LIMIT_EXCEEDED")
+        );
         assert!(exception.is_limit() && !exception.is_permanent());
     }
 

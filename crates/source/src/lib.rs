@@ -10,6 +10,7 @@ mod client;
 mod column_type;
 mod config;
 mod decode;
+mod definition;
 mod error;
 mod exception;
 mod plan;

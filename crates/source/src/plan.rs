@@ -116,7 +116,10 @@ fn slices(window: TimeRange, buckets: &[Bucket], target: u64) -> Vec<TimeRange> 
 /// of the window, which is as fine as Postgres keeps them.
 fn microseconds(range: TimeRange) -> u64 {
     let rounded = range.length() + TimeDelta::nanoseconds(999);
-    rounded.num_microseconds().and_then(|length| u64::try_from(length).ok()).unwrap_or(u64::MAX)
+    rounded
+        .num_microseconds()
+        .and_then(|length| u64::try_from(length).ok())
+        .unwrap_or(u64::MAX)
 }
 
 fn at(start: DateTime<Utc>, offset_us: u64) -> DateTime<Utc> {

@@ -98,10 +98,12 @@ impl<'a> Places<'a> {
 
 fn test(dataset: &Dataset, comparison: &Comparison) -> Result<Test, Vec<Violation>> {
     let places = Places::of(comparison);
-    let Comparison { field, op, values, .. } = comparison;
+    let Comparison {
+        field, op, values, ..
+    } = comparison;
     let (column, key) = find(dataset, field)
         .map_err(|detail| vec![Violation::new(places.member("field"), detail)])?;
-    let compared_as = match dataset.columns()[column].column_type.kind {
+    let compared_as = match dataset.columns[column].value_type.kind {
         Kind::Scalar(scalar) => scalar,
         // A map's value compares as text with a text, and as a number with a number.
         _ if TEXT_OPS.contains(op) && !matches!(values[..], [Posted::Number(_), ..]) => {
@@ -149,14 +151,17 @@ fn find(dataset: &Dataset, field: &str) -> Result<(usize, Option<String>), Strin
         None => (field, None),
     };
     let unknown = || {
-        let fields: Vec<_> = dataset.columns().iter().filter_map(field_name).collect();
-        format!("the field {field:?} is unknown; known are {}", fields.join(", "))
+        let fields: Vec<_> = dataset.columns.iter().filter_map(field_name).collect();
+        format!(
+            "the field {field:?} is unknown; known are {}",
+            fields.join(", ")
+        )
     };
     let (index, column) = dataset.column(name).ok_or_else(unknown)?;
     if !column.filterable {
         return Err(format!("the field {name:?} cannot be filtered on"));
     }
-    match (&column.column_type.kind, key) {
+    match (&column.value_type.kind, key) {
         (Kind::Map, Some(key)) if !key.is_empty() => Ok((index, Some(key.to_owned()))),
         (Kind::Map, _) => Err(format!("{name} needs a key, as in \"{name}.key\"")),
         (_, Some(_)) => Err(unknown()),
@@ -166,7 +171,7 @@ fn find(dataset: &Dataset, field: &str) -> Result<(usize, Option<String>), Strin
 
 fn field_name(column: &Column) -> Option<String> {
     let name = &column.name;
-    match column.column_type.kind {
+    match column.value_type.kind {
         _ if !column.filterable => None,
         Kind::Map => Some(format!("{name}.<key>")),
         _ => Some(name.clone()),
@@ -176,12 +181,28 @@ fn field_name(column: &Column) -> Option<String> {
 const EQUALITY_OPS: &[Op] = &[Op::Eq, Op::Ne, Op::In, Op::NotIn, Op::Exists];
 
 const ORDER_OPS: &[Op] = &[
-    Op::Eq, Op::Ne, Op::In, Op::NotIn, Op::Gt, Op::Gte, Op::Lt, Op::Lte, Op::Exists,
+    Op::Eq,
+    Op::Ne,
+    Op::In,
+    Op::NotIn,
+    Op::Gt,
+    Op::Gte,
+    Op::Lt,
+    Op::Lte,
+    Op::Exists,
 ];
 
 const TEXT_OPS: &[Op] = &[
-    Op::Eq, Op::Ne, Op::In, Op::NotIn, Op::Contains, Op::IContains, Op::StartsWith, Op::EndsWith,
-    Op::Matches, Op::Exists,
+    Op::Eq,
+    Op::Ne,
+    Op::In,
+    Op::NotIn,
+    Op::Contains,
+    Op::IContains,
+    Op::StartsWith,
+    Op::EndsWith,
+    Op::Matches,
+    Op::Exists,
 ];
 
 /// Returns the operators that values of a type have.

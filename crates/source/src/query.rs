@@ -47,12 +47,15 @@ impl Catalogue {
         let Some(dataset) = self.get(request.data_type.as_str()) else {
             let names: Vec<_> = self.names().collect();
             let detail = format!("is unknown; known are {}", names.join(", "));
-            return Err(vec![Violation::new(Pointer::root().child("data_type"), detail)]);
+            return Err(vec![Violation::new(
+                Pointer::root().child("data_type"),
+                detail,
+            )]);
         };
         let mut violations = Vec::new();
         let columns = match &request.columns {
             Some(names) => columns(dataset, names, &mut violations),
-            None => (0..dataset.columns().len()).collect(),
+            None => (0..dataset.columns.len()).collect(),
         };
         let predicate = match &request.filters {
             Some(filters) => predicate::resolve(dataset, filters.expression(), &mut violations),
@@ -79,7 +82,7 @@ fn columns(dataset: &Dataset, names: &[String], violations: &mut Vec<Violation>)
         if let Some((index, _)) = dataset.column(name) {
             indices.push(index);
         } else {
-            let known: Vec<_> = dataset.columns().iter().map(|c| c.name.as_str()).collect();
+            let known: Vec<_> = dataset.columns.iter().map(|c| c.name.as_str()).collect();
             let detail = format!("is unknown; known are {}", known.join(", "));
             violations.push(Violation::new(at.child(position), detail));
         }

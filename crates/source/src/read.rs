@@ -58,7 +58,8 @@ impl ClickHouse {
         limits: BlockLimits,
     ) -> Result<Blocks, SourceError> {
         let statement = sql::rows(query, slice);
-        self.stream(statement, query.schema(), Some(query_id), limits).await
+        self.stream(statement, query.schema(), Some(query_id), limits)
+            .await
     }
 
     /// Starts reading the answer to any query.
@@ -101,8 +102,15 @@ impl Blocks {
         }
         match self.state {
             State::Running => {
-                let outcome = (&mut self.task).await.map_err(SourceError::Stopped).flatten();
-                self.state = if outcome.is_ok() { State::Whole } else { State::Failed };
+                let outcome = (&mut self.task)
+                    .await
+                    .map_err(SourceError::Stopped)
+                    .flatten();
+                self.state = if outcome.is_ok() {
+                    State::Whole
+                } else {
+                    State::Failed
+                };
                 outcome.map(|()| None)
             }
             State::Whole => Ok(None),
@@ -191,7 +199,11 @@ fn decode(
         })?;
     }
     decoder.finish()?;
-    cutter.take().map_err(SourceError::Decode)?.into_iter().for_each(send);
+    cutter
+        .take()
+        .map_err(SourceError::Decode)?
+        .into_iter()
+        .for_each(send);
     Ok(())
 }
 

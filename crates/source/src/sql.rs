@@ -33,16 +33,23 @@ pub(crate) fn rows(query: &Query, slice: TimeRange) -> Statement {
     let dataset = &query.dataset;
     let mut public = Vec::new();
     for (number, index) in query.columns.iter().enumerate() {
-        public.push(format!("_{number} AS `{}`", dataset.columns()[*index].name));
+        public.push(format!("_{number} AS `{}`", dataset.columns[*index].name));
     }
-    let order: Vec<_> = (0..=dataset.order_by.len()).map(|number| format!("_o{number}")).collect();
+    let order: Vec<_> = (0..=dataset.order_by.len())
+        .map(|number| format!("_o{number}"))
+        .collect();
     let inner = Builder::union(query, slice, |table| {
         let columns = query.columns.iter().enumerate().map(|(number, index)| {
-            let column = &dataset.columns()[*index];
-            format!("{} AS _{number}", cast(column.sql(table), &column.column_type))
+            let column = &dataset.columns[*index];
+            format!(
+                "{} AS _{number}",
+                cast(&column.sql[table], &column.value_type)
+            )
         });
         let order = std::iter::once(&dataset.time).chain(&dataset.order_by);
-        let order = order.enumerate().map(|(number, sql)| format!("{sql} AS _o{number}"));
+        let order = order
+            .enumerate()
+            .map(|(number, sql)| format!("{sql} AS _o{number}"));
         columns.chain(order).collect()
     });
     Statement {
@@ -67,7 +74,10 @@ pub(crate) fn histogram(query: &Query, range: TimeRange, width_us: u64) -> State
         )]
     });
     let mut parameters = inner.parameters;
-    parameters.push(("width".to_owned(), Parameter::One(Value::Unsigned(width_us))));
+    parameters.push((
+        "width".to_owned(),
+        Parameter::One(Value::Unsigned(width_us)),
+    ));
     Statement {
         sql: format!(
             "SELECT _0 AS bucket, count() AS rows\nFROM (\n{}\n)\nGROUP BY _0\nORDER BY _0",
@@ -91,15 +101,15 @@ struct Builder<'a> {
 impl Builder<'_> {
     /// Selects from each table of the dataset the organization's rows of a range that the filter
     /// lets through. Every query on telemetry is made here, so none can lack the tenant.
-    fn union(
-        query: &Query,
-        range: TimeRange,
-        select: impl Fn(usize) -> Vec<String>,
-    ) -> Statement {
+    fn union(query: &Query, range: TimeRange, select: impl Fn(usize) -> Vec<String>) -> Statement {
         let mut parameters = Vec::new();
         let mut branches = Vec::new();
         for (table, name) in query.dataset.tables.iter().enumerate() {
-            let mut builder = Builder { query, table, parameters: Vec::new() };
+            let mut builder = Builder {
+                query,
+                table,
+                parameters: Vec::new(),
+            };
             let conditions = builder.conditions(range);
             branches.push(format!(
                 "SELECT {}\nFROM {name}\nWHERE {}",
@@ -117,7 +127,10 @@ impl Builder<'_> {
 
     fn conditions(&mut self, range: TimeRange) -> Vec<String> {
         let dataset = &self.query.dataset;
-        self.name("organization", Value::Text(self.query.organization.to_string()));
+        self.name(
+            "organization",
+            Value::Text(self.query.organization.to_string()),
+        );
         self.name("start", Value::time(range.start()));
         self.name("end", Value::time(range.end()));
         let time = operand(&dataset.time);
@@ -168,18 +181,22 @@ impl Builder<'_> {
             Op::Exists => test.values == [Value::Bool(false)],
             _ => false,
         };
-        if negated { format!("NOT ({holds})") } else { holds }
+        if negated {
+            format!("NOT ({holds})")
+        } else {
+            holds
+        }
     }
 
     fn column_holds(&mut self, test: &Test) -> String {
-        let column = &self.query.dataset.columns()[test.column];
-        let sql = column.sql(self.table);
-        let value = match column.column_type.kind {
-            Kind::Scalar(Scalar::Enum) => cast(sql, &column.column_type),
+        let column = &self.query.dataset.columns[test.column];
+        let sql = &column.sql[self.table];
+        let value = match column.value_type.kind {
+            Kind::Scalar(Scalar::Enum) => cast(sql, &column.value_type),
             _ => operand(sql),
         };
         let comparison = self.comparison(&value, test);
-        if column.column_type.nullable && test.op != Op::Exists {
+        if column.value_type.nullable && test.op != Op::Exists {
             format!("ifNull({comparison}, false)")
         } else {
             comparison
@@ -187,8 +204,8 @@ impl Builder<'_> {
     }
 
     fn key_holds(&mut self, key: &str, test: &Test) -> String {
-        let column = &self.query.dataset.columns()[test.column];
-        let map = operand(column.sql(self.table));
+        let column = &self.query.dataset.columns[test.column];
+        let map = operand(&column.sql[self.table]);
         let key = self.bind(Parameter::One(Value::Text(key.to_owned())), "String");
         // A key that is not there has the value '', which is a value, too.
         let has_key = format!("mapContains({map}, {key})");
@@ -210,9 +227,10 @@ impl Builder<'_> {
         }
         let scalar = test.compared_as.compared_as();
         let values = match (&test.values[..], test.op) {
-            (values, Op::In | Op::NotIn) => {
-                self.bind(Parameter::Many(values.to_vec()), &format!("Array({scalar})"))
-            }
+            (values, Op::In | Op::NotIn) => self.bind(
+                Parameter::Many(values.to_vec()),
+                &format!("Array({scalar})"),
+            ),
             ([value, ..], _) => self.bind(Parameter::One(value.clone()), scalar),
             ([], _) => return "false".to_owned(),
         };
@@ -232,7 +250,8 @@ impl Builder<'_> {
     }
 
     fn name(&mut self, name: &str, value: Value) {
-        self.parameters.push((name.to_owned(), Parameter::One(value)));
+        self.parameters
+            .push((name.to_owned(), Parameter::One(value)));
     }
 
     fn bind(&mut self, parameter: Parameter, clickhouse_type: &str) -> String {

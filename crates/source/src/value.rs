@@ -42,16 +42,20 @@ pub(crate) fn parse(posted: &Posted, scalar: Scalar) -> Result<Value, String> {
             Posted::Bool(truth) => Ok(Value::Bool(*truth)),
             _ => Err("must be true or false"),
         },
-        Scalar::Float32 | Scalar::Float64 => number(posted, |n| n.as_f64().map(Value::Float))
-            .ok_or("must be a number"),
-        Scalar::Uuid => from_text(posted, |text| text.parse::<Uuid>().ok())
-            .ok_or("must be a UUID"),
-        Scalar::Ipv4 => from_text(posted, |text| text.parse::<Ipv4Addr>().ok())
-            .ok_or("must be an IPv4 address"),
-        Scalar::Ipv6 => from_text(posted, |text| text.parse::<Ipv6Addr>().ok())
-            .ok_or("must be an IPv6 address"),
-        Scalar::Date => from_text(posted, |text| text.parse().ok().filter(|day| in_range(*day)))
-            .ok_or("must be a date, such as 2026-01-31"),
+        Scalar::Float32 | Scalar::Float64 => {
+            number(posted, |n| n.as_f64().map(Value::Float)).ok_or("must be a number")
+        }
+        Scalar::Uuid => from_text(posted, |text| text.parse::<Uuid>().ok()).ok_or("must be a UUID"),
+        Scalar::Ipv4 => {
+            from_text(posted, |text| text.parse::<Ipv4Addr>().ok()).ok_or("must be an IPv4 address")
+        }
+        Scalar::Ipv6 => {
+            from_text(posted, |text| text.parse::<Ipv6Addr>().ok()).ok_or("must be an IPv6 address")
+        }
+        Scalar::Date => from_text(posted, |text| {
+            text.parse().ok().filter(|day| in_range(*day))
+        })
+        .ok_or("must be a date, such as 2026-01-31"),
         Scalar::Timestamp => text(posted)
             .and_then(|text| DateTime::parse_from_rfc3339(&text).ok())
             .map(|time| time.to_utc())
@@ -135,31 +139,69 @@ mod tests {
 
     #[test]
     fn values_take_the_type_of_the_field() {
-        let time = parse(&text("2026-01-01T02:00:00.123456789+02:00"), Scalar::Timestamp);
-        assert_eq!(time, Ok(Value::Text("2026-01-01 00:00:00.123456789".to_owned())));
+        let time = parse(
+            &text("2026-01-01T02:00:00.123456789+02:00"),
+            Scalar::Timestamp,
+        );
+        assert_eq!(
+            time,
+            Ok(Value::Text("2026-01-01 00:00:00.123456789".to_owned()))
+        );
         let largest = parse(&Posted::Number(u64::MAX.into()), Scalar::UInt64);
         assert_eq!(largest, Ok(Value::Unsigned(u64::MAX)));
         let uuid = parse(&text("61F0C404-5CB3-11E7-907B-A6006AD3DBA0"), Scalar::Uuid);
-        assert_eq!(uuid, Ok(Value::Text("61f0c404-5cb3-11e7-907b-a6006ad3dba0".to_owned())));
-        assert_eq!(parse(&text("::0001"), Scalar::Ipv6), Ok(Value::Text("::1".to_owned())));
+        assert_eq!(
+            uuid,
+            Ok(Value::Text(
+                "61f0c404-5cb3-11e7-907b-a6006ad3dba0".to_owned()
+            ))
+        );
+        assert_eq!(
+            parse(&text("::0001"), Scalar::Ipv6),
+            Ok(Value::Text("::1".to_owned()))
+        );
     }
 
     #[test]
     fn other_values_are_refused_with_what_they_must_be() {
         let half = Posted::Number(Number::from_f64(0.5).unwrap());
         for (posted, scalar, detail) in [
-            (text("17"), Scalar::UInt8, "must be a whole number from 0 to 255"),
-            (Posted::Number(256.into()), Scalar::UInt8, "must be a whole number from 0 to 255"),
-            (Posted::Number((-1).into()), Scalar::UInt8, "must be a whole number from 0 to 255"),
-            (Posted::Number(128.into()), Scalar::Int8, "must be a whole number from -128 to 127"),
-            (half, Scalar::Int8, "must be a whole number from -128 to 127"),
+            (
+                text("17"),
+                Scalar::UInt8,
+                "must be a whole number from 0 to 255",
+            ),
+            (
+                Posted::Number(256.into()),
+                Scalar::UInt8,
+                "must be a whole number from 0 to 255",
+            ),
+            (
+                Posted::Number((-1).into()),
+                Scalar::UInt8,
+                "must be a whole number from 0 to 255",
+            ),
+            (
+                Posted::Number(128.into()),
+                Scalar::Int8,
+                "must be a whole number from -128 to 127",
+            ),
+            (
+                half,
+                Scalar::Int8,
+                "must be a whole number from -128 to 127",
+            ),
             (Posted::Bool(true), Scalar::String, "must be a text"),
             (text("true"), Scalar::Bool, "must be true or false"),
             (text("1"), Scalar::Float64, "must be a number"),
             (text("x"), Scalar::Uuid, "must be a UUID"),
             (text("1.2.3"), Scalar::Ipv4, "must be an IPv4 address"),
             (text("1.2.3.4"), Scalar::Ipv6, "must be an IPv6 address"),
-            (text("2026-02-30"), Scalar::Date, "must be a date, such as 2026-01-31"),
+            (
+                text("2026-02-30"),
+                Scalar::Date,
+                "must be a date, such as 2026-01-31",
+            ),
         ] {
             assert_eq!(parse(&posted, scalar), Err(detail.to_owned()), "{posted:?}");
         }

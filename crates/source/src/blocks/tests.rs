@@ -53,9 +53,20 @@ proptest! {
 
 #[test]
 fn a_row_that_is_too_large_is_a_block_of_its_own() {
-    let texts = ["a".to_owned(), "b".repeat(20 << 20), "c".to_owned(), "d".to_owned()];
-    let limits = BlockLimits { rows: 100, bytes: 1 << 20 };
-    let rows: Vec<_> = cut(&batch(&texts), &[4], limits).iter().map(RecordBatch::num_rows).collect();
+    let texts = [
+        "a".to_owned(),
+        "b".repeat(20 << 20),
+        "c".to_owned(),
+        "d".to_owned(),
+    ];
+    let limits = BlockLimits {
+        rows: 100,
+        bytes: 1 << 20,
+    };
+    let rows: Vec<_> = cut(&batch(&texts), &[4], limits)
+        .iter()
+        .map(RecordBatch::num_rows)
+        .collect();
     assert_eq!(rows, [1, 1, 2]);
 }
 

@@ -53,7 +53,10 @@ fn a_stream_that_ends_at_any_other_byte_is_an_error() {
     let bytes = stream(2);
     for end in 0..bytes.len() {
         let cut = decode(std::iter::once(&bytes[..end]));
-        assert!(matches!(cut, Err(SourceError::Truncated)), "cut at {end}: {cut:?}");
+        assert!(
+            matches!(cut, Err(SourceError::Truncated)),
+            "cut at {end}: {cut:?}"
+        );
     }
 }
 
@@ -61,7 +64,10 @@ fn a_stream_that_ends_at_any_other_byte_is_an_error() {
 fn nothing_may_come_behind_the_end() {
     let mut bytes = stream(1);
     bytes.extend_from_slice(b"Code: 241. DB::Exception");
-    assert!(matches!(decode(bytes.chunks(50)), Err(SourceError::Decode(_))));
+    assert!(matches!(
+        decode(bytes.chunks(50)),
+        Err(SourceError::Decode(_))
+    ));
 }
 
 #[test]

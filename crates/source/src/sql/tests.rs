@@ -33,20 +33,38 @@ fn text(statement: &Statement) -> String {
 
 /// The condition that a filter becomes, with its parameters.
 fn condition(preset: &str, data_type: &str, filters: &Json) -> String {
-    let query = query(preset, data_type, &json!({"columns": ["timestamp"], "filters": filters}));
+    let query = query(
+        preset,
+        data_type,
+        &json!({"columns": ["timestamp"], "filters": filters}),
+    );
     let statement = rows(&query, query.range());
     // The filter is what comes after the window, which ends with one of these.
-    let window = ["{last_second:DateTime('UTC')}\n  AND ", "{end:DateTime64(9, 'UTC')}\n  AND "];
-    let (_, condition) = window.iter().find_map(|end| statement.sql.split_once(end)).unwrap();
+    let window = [
+        "{last_second:DateTime('UTC')}\n  AND ",
+        "{end:DateTime64(9, 'UTC')}\n  AND ",
+    ];
+    let (_, condition) = window
+        .iter()
+        .find_map(|end| statement.sql.split_once(end))
+        .unwrap();
     let (condition, _) = condition.split_once("\n)\nORDER BY").unwrap();
-    let filters = statement.parameters.iter().filter(|(name, _)| name.starts_with('p'));
-    let values = filters.map(|(name, value)| format!("\n{name} = {}", serde_json::to_string(value).unwrap()));
+    let filters = statement
+        .parameters
+        .iter()
+        .filter(|(name, _)| name.starts_with('p'));
+    let values = filters
+        .map(|(name, value)| format!("\n{name} = {}", serde_json::to_string(value).unwrap()));
     format!("{condition}{}", values.collect::<String>())
 }
 
 #[test]
 fn rows_of_a_table() {
-    let query = query(OTEL_PRESET, "logs", &json!({"columns": ["body", "timestamp", "attributes"]}));
+    let query = query(
+        OTEL_PRESET,
+        "logs",
+        &json!({"columns": ["body", "timestamp", "attributes"]}),
+    );
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `body`, _1 AS `timestamp`, _2 AS `attributes`
         FROM (
@@ -101,7 +119,11 @@ fn rows_of_several_tables() {
 
 #[test]
 fn a_public_name_cannot_stand_for_a_column_of_the_table() {
-    let query = query(TELEMETRYFLOW_PRESET, "logs", &json!({"columns": ["timestamp", "organization_id"]}));
+    let query = query(
+        TELEMETRYFLOW_PRESET,
+        "logs",
+        &json!({"columns": ["timestamp", "organization_id"]}),
+    );
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `timestamp`, _1 AS `organization_id`
         FROM (
@@ -120,7 +142,11 @@ fn a_public_name_cannot_stand_for_a_column_of_the_table() {
 
 #[test]
 fn rows_are_counted_under_the_same_conditions() {
-    let query = query(OTEL_PRESET, "logs", &json!({"filters": {"service_name": "api"}}));
+    let query = query(
+        OTEL_PRESET,
+        "logs",
+        &json!({"filters": {"service_name": "api"}}),
+    );
     insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200)), @r#"
         SELECT _0 AS bucket, count() AS rows
         FROM (
@@ -147,7 +173,11 @@ fn rows_are_counted_under_the_same_conditions() {
 
 #[test]
 fn the_time_in_seconds_is_left_out_where_it_means_nothing() {
-    let query = query(OTEL_PRESET, "logs", &json!({"start_time": "1969-12-31T23:59:59Z"}));
+    let query = query(
+        OTEL_PRESET,
+        "logs",
+        &json!({"start_time": "1969-12-31T23:59:59Z"}),
+    );
     assert!(!rows(&query, query.range()).sql.contains("TimestampTime"));
     let start = "2026-01-01T00:00:00Z".parse().unwrap();
     let slice = TimeRange::new(start, start + chrono::TimeDelta::days(1)).unwrap();
@@ -158,15 +188,23 @@ fn the_time_in_seconds_is_left_out_where_it_means_nothing() {
 fn nothing_of_a_request_is_in_the_text() {
     let evil = "x' OR 1=1 --`\"\\{p0:String}";
     let key = format!("attributes.{evil}");
-    let query = query(OTEL_PRESET, "logs", &json!({"filters": {"all": [
-        {"field": "body", "op": "contains", "value": evil},
-        {"field": "service_name", "op": "in", "value": [evil]},
-        {"field": key, "op": "eq", "value": evil},
-    ]}}));
+    let query = query(
+        OTEL_PRESET,
+        "logs",
+        &json!({"filters": {"all": [
+            {"field": "body", "op": "contains", "value": evil},
+            {"field": "service_name", "op": "in", "value": [evil]},
+            {"field": key, "op": "eq", "value": evil},
+        ]}}),
+    );
     let statement = rows(&query, query.range());
     assert!(!statement.sql.contains("OR 1=1"));
     let bound = |expected: &Parameter| {
-        statement.parameters.iter().filter(|(_, parameter)| parameter == expected).count()
+        statement
+            .parameters
+            .iter()
+            .filter(|(_, parameter)| parameter == expected)
+            .count()
     };
     let evil = Value::Text(evil.to_owned());
     assert_eq!(bound(&Parameter::One(evil.clone())), 3);
@@ -226,7 +264,8 @@ fn number_operators() {
 
 #[test]
 fn keys_of_maps() {
-    let each = |op: &str, value: Json| json!({"field": "attributes.http.route", "op": op, "value": value});
+    let each =
+        |op: &str, value: Json| json!({"field": "attributes.http.route", "op": op, "value": value});
     insta::assert_snapshot!(condition(OTEL_PRESET, "logs", &json!({"any": [
         each("eq", json!("/")), each("ne", json!("/")), each("gte", json!(500)),
         each("in", json!([500, 502])), each("exists", json!(true)), each("exists", json!(false)),

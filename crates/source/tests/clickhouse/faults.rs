@@ -49,7 +49,9 @@ fn query(database: &Database, columns: &[&str]) -> Query {
 
 async fn error(database: &Database, columns: &[&str]) -> SourceError {
     let query = query(database, columns);
-    read(&database.source(), &query, query.range()).await.unwrap_err()
+    read(&database.source(), &query, query.range())
+        .await
+        .unwrap_err()
 }
 
 /// A source that reaches ClickHouse through a proxy.
@@ -67,7 +69,10 @@ async fn an_answer_cut_at_any_byte_is_an_error() {
     let proxy = proxied(&mut database).await;
     let query = query(&database, &["number", "text"]);
     let slice = query.range();
-    let (start, end) = (slice.start(), slice.start() + chrono::TimeDelta::seconds(100));
+    let (start, end) = (
+        slice.start(),
+        slice.start() + chrono::TimeDelta::seconds(100),
+    );
     let slice = domain::TimeRange::new(start, end).unwrap();
     let source = database.source();
     assert_eq!(read(&source, &query, slice).await.unwrap().num_rows(), 100);
@@ -75,7 +80,11 @@ async fn an_answer_cut_at_any_byte_is_an_error() {
     loop {
         proxy.cut_after(cut);
         match read(&source, &query, slice).await {
-            Err(error) => assert_eq!(error.class(), ErrorClass::TRANSIENT, "cut at {cut}: {error}"),
+            Err(error) => assert_eq!(
+                error.class(),
+                ErrorClass::TRANSIENT,
+                "cut at {cut}: {error}"
+            ),
             Ok(rows) => {
                 assert_eq!(rows.num_rows(), 100, "cut at {cut}");
                 break;
@@ -95,8 +104,13 @@ async fn a_stall_is_an_error() {
     let query = query(&database, &["number", "text"]);
     for stall in [0, 500, 600_000] {
         proxy.stall_after(stall);
-        let error = read(&database.source(), &query, query.range()).await.unwrap_err();
-        assert!(matches!(error, SourceError::Stalled(_)), "stalled at {stall}: {error:?}");
+        let error = read(&database.source(), &query, query.range())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, SourceError::Stalled(_)),
+            "stalled at {stall}: {error:?}"
+        );
         assert_eq!(error.code(), ErrorCode::SourceUnavailable);
     }
 }
@@ -108,7 +122,10 @@ async fn nobody_at_home_is_an_error_that_passes() {
     proxy.refuse().await;
     let error = error(&database, &["number"]).await;
     assert!(matches!(error, SourceError::Transport(_)), "{error:?}");
-    assert_eq!((error.class(), error.code()), (ErrorClass::TRANSIENT, ErrorCode::SourceUnavailable));
+    assert_eq!(
+        (error.class(), error.code()),
+        (ErrorClass::TRANSIENT, ErrorCode::SourceUnavailable)
+    );
     assert!(database.source().ping().await.is_err());
     proxy.heal().await.unwrap();
     database.source().ping().await.unwrap();
@@ -123,7 +140,10 @@ async fn an_exception_in_the_middle_of_an_answer_is_an_error() {
         panic!("{error:?}")
     };
     assert_eq!(exception.name, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO");
-    assert!(!error.to_string().contains("stop"), "no text of the exception: {error}");
+    assert!(
+        !error.to_string().contains("stop"),
+        "no text of the exception: {error}"
+    );
 }
 
 #[tokio::test]
@@ -131,12 +151,21 @@ async fn a_wrong_query_is_permanent() {
     let mut database = numbers().await;
     for (columns, code) in [(["missing"], 47), (["not_null"], 349)] {
         let error = error(&database, &columns).await;
-        assert!(matches!(&error, SourceError::Engine(e) if e.code == code), "{error:?}");
-        assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, ErrorCode::SourceRejected));
+        assert!(
+            matches!(&error, SourceError::Engine(e) if e.code == code),
+            "{error:?}"
+        );
+        assert_eq!(
+            (error.class(), error.code()),
+            (ErrorClass::Permanent, ErrorCode::SourceRejected)
+        );
     }
     database.config.password = "wrong".to_owned().into();
     let error = error(&database, &["number"]).await;
-    assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, ErrorCode::SourceRejected));
+    assert_eq!(
+        (error.class(), error.code()),
+        (ErrorClass::Permanent, ErrorCode::SourceRejected)
+    );
 }
 
 #[tokio::test]
@@ -144,7 +173,11 @@ async fn a_limit_says_so() {
     let mut database = numbers().await;
     database.config.max_memory_usage_bytes = 1_000_000;
     let error = error(&database, &["number", "text"]).await;
-    assert_eq!((error.class(), error.code()), (ErrorClass::TRANSIENT, ErrorCode::SourceLimit), "{error}");
+    assert_eq!(
+        (error.class(), error.code()),
+        (ErrorClass::TRANSIENT, ErrorCode::SourceLimit),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -169,12 +202,20 @@ async fn an_answer_that_ends_cleanly_without_its_mark_is_an_error() {
         ([&whole[..], exception].concat(), true),
     ] {
         database.config.url = answer_with(body).await;
-        let error = read(&database.source(), &query, query.range()).await.unwrap_err();
-        assert_eq!(matches!(&error, SourceError::Engine(e) if e.code == 241), engine, "{error:?}");
+        let error = read(&database.source(), &query, query.range())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            matches!(&error, SourceError::Engine(e) if e.code == 241),
+            engine,
+            "{error:?}"
+        );
         assert_eq!(error.class(), ErrorClass::TRANSIENT);
     }
     database.config.url = answer_with(whole.to_vec()).await;
-    let rows = read(&database.source(), &query, query.range()).await.unwrap();
+    let rows = read(&database.source(), &query, query.range())
+        .await
+        .unwrap();
     assert_eq!(rows.num_rows(), 1_000);
 }
 
@@ -219,14 +260,20 @@ async fn a_row_of_20_mb_passes() {
 async fn the_same_rows_make_the_same_blocks() {
     let database = numbers().await;
     let query = query(&database, &["number", "text"]);
-    let limits = BlockLimits { rows: 7_001, bytes: 400_000 };
+    let limits = BlockLimits {
+        rows: 7_001,
+        bytes: 400_000,
+    };
     let mut sizes = Vec::new();
     for max_block_rows in [500, 8_192, 65_536] {
         let mut config = database.config.clone();
         config.max_block_rows = max_block_rows;
         let source = ClickHouse::new(&config);
         let query_id = uuid::Uuid::new_v4().to_string();
-        let mut blocks = source.read(&query, query.range(), &query_id, limits).await.unwrap();
+        let mut blocks = source
+            .read(&query, query.range(), &query_id, limits)
+            .await
+            .unwrap();
         let mut rows = Vec::new();
         while let Some(block) = blocks.next().await.unwrap() {
             rows.push(block.num_rows());

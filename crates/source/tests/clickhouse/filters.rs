@@ -9,8 +9,24 @@ use crate::support::Database;
 const OTEL: &str = include_str!("../../../devstack/sql/otel.sql");
 
 const NASTY: &[&str] = &[
-    "it's", "say \"hi\"", "back\\slash", "\\n is no newline", "new\nline", "tab\tbed", "cr\r\n",
-    "\u{1}\u{8}", "`tick`", "{p3:String}", "?", "%_", "' OR 1=1 --", "\\'", "\\", "ünï ☃ 👩‍💻", "a=b&c+d%20", "\\N",
+    "it's",
+    "say \"hi\"",
+    "back\\slash",
+    "\\n is no newline",
+    "new\nline",
+    "tab\tbed",
+    "cr\r\n",
+    "\u{1}\u{8}",
+    "`tick`",
+    "{p3:String}",
+    "?",
+    "%_",
+    "' OR 1=1 --",
+    "\\'",
+    "\\",
+    "ünï ☃ 👩‍💻",
+    "a=b&c+d%20",
+    "\\N",
 ];
 
 /// Logs whose bodies are these, and whose attributes have the body under `key` and as a key.
@@ -49,8 +65,14 @@ async fn nasty_values_find_themselves_and_nothing_else() {
     for nasty in NASTY {
         let only = [(*nasty).to_owned()];
         assert_eq!(bodies(&database, &json!({"body": nasty})).await, only);
-        assert_eq!(bodies(&database, &json!({"body": [nasty, "no"]})).await, only);
-        assert_eq!(bodies(&database, &json!({"attributes.key": nasty})).await, only);
+        assert_eq!(
+            bodies(&database, &json!({"body": [nasty, "no"]})).await,
+            only
+        );
+        assert_eq!(
+            bodies(&database, &json!({"attributes.key": nasty})).await,
+            only
+        );
         let exists = json!({"field": format!("attributes.{nasty}"), "op": "exists"});
         assert_eq!(bodies(&database, &exists).await, only);
         let other = json!({"field": "body", "op": "ne", "value": nasty});
@@ -65,15 +87,35 @@ async fn each_operator_of_text() {
     let database = logs(&["GET /api/cart", "get /API", "POST /api", "ÄRGER", "", "500"]).await;
     for (op, value, expected) in [
         ("eq", json!(""), vec![""]),
-        ("ne", json!(""), vec!["GET /api/cart", "get /API", "POST /api", "ÄRGER", "500"]),
+        (
+            "ne",
+            json!(""),
+            vec!["GET /api/cart", "get /API", "POST /api", "ÄRGER", "500"],
+        ),
         ("in", json!(["", "ÄRGER"]), vec!["ÄRGER", ""]),
-        ("not_in", json!(["", "ÄRGER", "500", "get /API"]), vec!["GET /api/cart", "POST /api"]),
-        ("contains", json!("/api"), vec!["GET /api/cart", "POST /api"]),
-        ("icontains", json!("/API"), vec!["GET /api/cart", "get /API", "POST /api"]),
+        (
+            "not_in",
+            json!(["", "ÄRGER", "500", "get /API"]),
+            vec!["GET /api/cart", "POST /api"],
+        ),
+        (
+            "contains",
+            json!("/api"),
+            vec!["GET /api/cart", "POST /api"],
+        ),
+        (
+            "icontains",
+            json!("/API"),
+            vec!["GET /api/cart", "get /API", "POST /api"],
+        ),
         ("icontains", json!("ärger"), vec!["ÄRGER"]),
         ("starts_with", json!("GET"), vec!["GET /api/cart"]),
         ("ends_with", json!("/api"), vec!["POST /api"]),
-        ("matches", json!("(?i)^get .*(cart|api)$"), vec!["GET /api/cart", "get /API"]),
+        (
+            "matches",
+            json!("(?i)^get .*(cart|api)$"),
+            vec!["GET /api/cart", "get /API"],
+        ),
     ] {
         for field in ["body", "attributes.key"] {
             let filter = json!({"field": field, "op": op, "value": value});
@@ -114,11 +156,23 @@ async fn a_missing_key_is_not_an_empty_value() {
     let database = logs(&["a"]).await;
     for (filter, rows) in [
         (json!({"attributes.none": ""}), 0),
-        (json!({"field": "attributes.none", "op": "ne", "value": "x"}), 1),
-        (json!({"not": {"field": "attributes.none", "op": "contains", "value": ""}}), 1),
+        (
+            json!({"field": "attributes.none", "op": "ne", "value": "x"}),
+            1,
+        ),
+        (
+            json!({"not": {"field": "attributes.none", "op": "contains", "value": ""}}),
+            1,
+        ),
         (json!({"field": "attributes.none", "op": "exists"}), 0),
-        (json!({"field": "attributes.none", "op": "exists", "value": false}), 1),
-        (json!({"not": {"field": "attributes.none", "op": "lt", "value": 1}}), 1),
+        (
+            json!({"field": "attributes.none", "op": "exists", "value": false}),
+            1,
+        ),
+        (
+            json!({"not": {"field": "attributes.none", "op": "lt", "value": 1}}),
+            1,
+        ),
     ] {
         assert_eq!(bodies(&database, &filter).await.len(), rows, "{filter}");
     }
@@ -130,7 +184,10 @@ async fn expressions_nest() {
     let is = |body: &str| json!({"field": "body", "op": "eq", "value": body});
     for (filter, expected) in [
         (json!({"any": [is("a"), is("c")]}), vec!["a", "c"]),
-        (json!({"not": {"any": [is("a"), {"all": [is("b"), {"not": is("c")}]}]}}), vec!["c", "d"]),
+        (
+            json!({"not": {"any": [is("a"), {"all": [is("b"), {"not": is("c")}]}]}}),
+            vec!["c", "d"],
+        ),
         (json!({"all": []}), vec!["a", "b", "c", "d"]),
         (json!({"any": []}), vec![]),
     ] {

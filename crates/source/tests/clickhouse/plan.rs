@@ -9,20 +9,36 @@ use crate::support::{Database, END, START, read};
 const TELEMETRYFLOW: &str = include_str!("../../../devstack/sql/telemetryflow.sql");
 const SAMPLE: &str = include_str!("../../../devstack/sql/telemetryflow_sample.sql");
 
-const OPTIONS: PlanOptions = PlanOptions { target_slice_rows: 5_000 };
+const OPTIONS: PlanOptions = PlanOptions {
+    target_slice_rows: 5_000,
+};
 
 /// Plans, reads each slice by itself, and returns how many rows each had.
 async fn rows_of_slices(database: &Database, filters: serde_json::Value) -> (u64, Vec<usize>) {
-    let query = database.query("logs", &json!({"columns": ["timestamp"], "filters": filters}));
+    let query = database.query(
+        "logs",
+        &json!({"columns": ["timestamp"], "filters": filters}),
+    );
     let plan = database.source().plan(&query, &OPTIONS).await.unwrap();
-    assert_eq!(plan.slices[0].start(), START.parse::<DateTime<Utc>>().unwrap());
-    assert_eq!(plan.slices[plan.slices.len() - 1].end(), END.parse::<DateTime<Utc>>().unwrap());
+    assert_eq!(
+        plan.slices[0].start(),
+        START.parse::<DateTime<Utc>>().unwrap()
+    );
+    assert_eq!(
+        plan.slices[plan.slices.len() - 1].end(),
+        END.parse::<DateTime<Utc>>().unwrap()
+    );
     let mut rows = Vec::new();
     for (index, slice) in plan.slices.iter().enumerate() {
         if let Some(next) = plan.slices.get(index + 1) {
             assert_eq!(slice.end(), next.start());
         }
-        rows.push(read(&database.source(), &query, *slice).await.unwrap().num_rows());
+        rows.push(
+            read(&database.source(), &query, *slice)
+                .await
+                .unwrap()
+                .num_rows(),
+        );
     }
     (plan.rows_estimated, rows)
 }
@@ -34,7 +50,10 @@ async fn even_rows_make_even_slices() {
     let (estimated, rows) = rows_of_slices(&database, json!({})).await;
     assert_eq!(estimated, 30_000);
     assert_eq!(rows.iter().sum::<usize>(), 30_000);
-    assert!(rows.len() <= 7 && rows.iter().all(|rows| *rows <= 5_000), "{rows:?}");
+    assert!(
+        rows.len() <= 7 && rows.iter().all(|rows| *rows <= 5_000),
+        "{rows:?}"
+    );
     let (estimated, rows) = rows_of_slices(&database, json!({"severity_text": "ERROR"})).await;
     assert_eq!(rows.iter().sum::<usize>() as u64, estimated);
     assert!(estimated > 1_000 && rows.len() == 1, "{rows:?}");

@@ -46,7 +46,9 @@ fn columns_and_filters_are_checked_together() {
         found,
         [
             format!("/columns/1: is unknown; known are {known}, {columns}"),
-            format!("/filters/metric: the field \"metric\" is unknown; known are {known}, {fields}"),
+            format!(
+                "/filters/metric: the field \"metric\" is unknown; known are {known}, {fields}"
+            ),
             "/filters/value/1: must be a number".to_owned(),
         ]
     );
@@ -94,6 +96,9 @@ fn an_expression_is_blamed_where_it_is_wrong() {
 
 #[test]
 fn a_filter_may_name_columns_that_are_not_exported() {
-    let found = violations("logs", &json!({"columns": ["body"], "filters": {"service_name": "a"}}));
+    let found = violations(
+        "logs",
+        &json!({"columns": ["body"], "filters": {"service_name": "a"}}),
+    );
     assert!(found.is_empty(), "{found:?}");
 }

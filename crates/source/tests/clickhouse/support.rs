@@ -32,7 +32,11 @@ impl Database {
             .with_url(&env.clickhouse_url)
             .with_user(&env.clickhouse_user)
             .with_password(&env.clickhouse_password);
-        client.query(&format!("CREATE DATABASE {database}")).execute().await.unwrap();
+        client
+            .query(&format!("CREATE DATABASE {database}"))
+            .execute()
+            .await
+            .unwrap();
         let config = json!({
             "url": env.clickhouse_url, "database": database,
             "user": env.clickhouse_user, "password": env.clickhouse_password,
@@ -52,15 +56,24 @@ impl Database {
 
     /// Runs statements that end with `;` at the end of a line.
     pub(crate) async fn run(&self, statements: &str) {
-        for statement in statements.split(";\n").filter(|text| !text.trim().is_empty()) {
+        for statement in statements
+            .split(";\n")
+            .filter(|text| !text.trim().is_empty())
+        {
             let query = self.client.query_raw(statement);
-            query.execute().await.unwrap_or_else(|error| panic!("{statement}: {error}"));
+            query
+                .execute()
+                .await
+                .unwrap_or_else(|error| panic!("{statement}: {error}"));
         }
     }
 
     /// Fills the tables with samples of the day from [`START`] to [`END`].
     pub(crate) async fn sample(&self, statements: &str, organization: OrganizationId, rows: u64) {
-        for statement in statements.split(";\n").filter(|text| !text.trim().is_empty()) {
+        for statement in statements
+            .split(";\n")
+            .filter(|text| !text.trim().is_empty())
+        {
             self.client
                 .query_raw(statement)
                 .param("organization", organization.to_string())
@@ -82,7 +95,12 @@ impl Database {
         self.query_of(self.organization, data_type, changes)
     }
 
-    pub(crate) fn query_of(&self, organization: OrganizationId, data_type: &str, changes: &Value) -> Query {
+    pub(crate) fn query_of(
+        &self,
+        organization: OrganizationId,
+        data_type: &str,
+        changes: &Value,
+    ) -> Query {
         let mut body = json!({
             "data_type": data_type, "format": "json", "start_time": START, "end_time": END,
         });
@@ -106,7 +124,10 @@ impl Database {
     }
 }
 
-pub(crate) const BLOCKS: BlockLimits = BlockLimits { rows: 20_000, bytes: 16 << 20 };
+pub(crate) const BLOCKS: BlockLimits = BlockLimits {
+    rows: 20_000,
+    bytes: 16 << 20,
+};
 
 /// Reads a slice to its end.
 pub(crate) async fn read(

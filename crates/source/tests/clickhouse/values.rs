@@ -80,20 +80,33 @@ async fn every_type_survives() {
     let midnight = 1_767_225_600_000_000_000;
     expect(
         "at",
-        Arc::new(times(vec![midnight + 1, midnight + 1, midnight + 86_399_999_999_999])),
+        Arc::new(times(vec![
+            midnight + 1,
+            midnight + 1,
+            midnight + 86_399_999_999_999,
+        ])),
     );
     expect(
         "second",
         Arc::new(times(vec![midnight, 4_294_967_295_000_000_000, midnight])),
     );
     let text = "\u{fffd}\0\u{fffd}ü\t\n\r\0 \"\\' 日本 👩‍💻";
-    expect("text", Arc::new(StringArray::from(vec![None, Some(""), Some(text)])));
-    expect("number", Arc::new(Int32Array::from(vec![None, Some(i32::MIN), Some(1)])));
+    expect(
+        "text",
+        Arc::new(StringArray::from(vec![None, Some(""), Some(text)])),
+    );
+    expect(
+        "number",
+        Arc::new(Int32Array::from(vec![None, Some(i32::MIN), Some(1)])),
+    );
     let large = vec![u64::MAX, 9_007_199_254_740_993, 0];
     expect("large", Arc::new(UInt64Array::from(large)));
     let ratio = vec![f64::NAN, f64::NEG_INFINITY, 0.1];
     expect("ratio", Arc::new(Float64Array::from(ratio)));
-    expect("truth", Arc::new(BooleanArray::from(vec![true, false, true])));
+    expect(
+        "truth",
+        Arc::new(BooleanArray::from(vec![true, false, true])),
+    );
     let colour = vec![Some("it's green"), None, Some("red")];
     expect("colour", Arc::new(StringArray::from(colour)));
     let uids = vec![
@@ -117,9 +130,15 @@ async fn what_is_in_columns_survives() {
     let tags = batch.column(0).as_map();
     assert_eq!(tags.value_length(0), 0);
     assert_eq!(tags.value_length(1), 500);
-    let (keys, values) = (tags.keys().as_string::<i32>(), tags.values().as_string::<i32>());
+    let (keys, values) = (
+        tags.keys().as_string::<i32>(),
+        tags.values().as_string::<i32>(),
+    );
     assert_eq!((keys.value(499), values.value(499)), ("k499", ""));
-    assert_eq!((keys.value(500), values.value(500)), ("\u{fffd}", "\u{fffd}"));
+    assert_eq!(
+        (keys.value(500), values.value(500)),
+        ("\u{fffd}", "\u{fffd}")
+    );
     let list = batch.column(1).as_list::<i32>().value(1);
     let list: Vec<_> = list.as_primitive::<Int16Type>().iter().collect();
     assert_eq!(list, [Some(1), None, Some(i16::MIN)]);
@@ -129,7 +148,10 @@ async fn what_is_in_columns_survives() {
     let nested = nested.as_struct();
     let times = nested.column_by_name("at").unwrap();
     let times = times.as_primitive::<TimestampNanosecondType>().values();
-    assert_eq!(times, &[-304_815_476_999_999_991, 1_767_225_600_500_000_000]);
+    assert_eq!(
+        times,
+        &[-304_815_476_999_999_991, 1_767_225_600_500_000_000]
+    );
     let names = nested.column_by_name("name").unwrap().as_string::<i32>();
     assert_eq!((names.value(0), names.value(1)), ("first", "\u{fffd}("));
     let tags = nested.column_by_name("tags").unwrap().as_map();
@@ -141,22 +163,37 @@ async fn values_of_every_type_can_be_filtered_on() {
     let database = things().await;
     for (filter, rows) in [
         (json!({"at": "2026-01-01T00:00:00.000000001Z"}), 2),
-        (json!({"field": "at", "op": "gt", "value": "2026-01-01T01:00:00.000000001+01:00"}), 1),
+        (
+            json!({"field": "at", "op": "gt", "value": "2026-01-01T01:00:00.000000001+01:00"}),
+            1,
+        ),
         (json!({"large": u64::MAX}), 1),
         (json!({"large": [9_007_199_254_740_993_u64, 0]}), 2),
-        (json!({"field": "number", "op": "lte", "value": i32::MIN}), 1),
+        (
+            json!({"field": "number", "op": "lte", "value": i32::MIN}),
+            1,
+        ),
         (json!({"field": "number", "op": "ne", "value": 1}), 2),
-        (json!({"field": "number", "op": "exists", "value": false}), 1),
+        (
+            json!({"field": "number", "op": "exists", "value": false}),
+            1,
+        ),
         (json!({"ratio": 0.1}), 1),
         (json!({"truth": true}), 2),
         (json!({"truth": [true, false]}), 3),
         (json!({"colour": "it's green"}), 1),
-        (json!({"field": "colour", "op": "not_in", "value": ["red"]}), 2),
+        (
+            json!({"field": "colour", "op": "not_in", "value": ["red"]}),
+            2,
+        ),
         (json!({"uid": "61F0C404-5CB3-11E7-907B-A6006AD3DBA0"}), 1),
         (json!({"v4": ["192.168.0.1", "0.0.0.0"]}), 2),
         (json!({"v6": "2001:DB8:0::1"}), 1),
         (json!({"day": "2149-06-06"}), 1),
-        (json!({"field": "day", "op": "lt", "value": "2026-01-01"}), 1),
+        (
+            json!({"field": "day", "op": "lt", "value": "2026-01-01"}),
+            1,
+        ),
         (json!({"text": ""}), 1),
         (json!({"tags.k7": ""}), 1),
         (json!({"field": "tags.k7", "op": "exists"}), 1),
@@ -171,16 +208,33 @@ async fn the_window_is_half_open() {
     let database = things().await;
     for (start, end, rows) in [
         ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.000001Z", 2),
-        ("2026-01-01T00:00:00.000001Z", "2026-01-01T23:59:59.999999Z", 0),
+        (
+            "2026-01-01T00:00:00.000001Z",
+            "2026-01-01T23:59:59.999999Z",
+            0,
+        ),
         ("2026-01-01T23:59:59.999999Z", "2026-01-02T00:00:00Z", 1),
         ("2025-12-31T00:00:00Z", "2026-01-01T00:00:00Z", 0),
     ] {
         let query = database.query("things", &json!({"start_time": start, "end_time": end}));
-        assert_eq!(database.rows(&query).await.num_rows(), rows, "{start} {end}");
+        assert_eq!(
+            database.rows(&query).await.num_rows(),
+            rows,
+            "{start} {end}"
+        );
         // A slice may begin and end at any nanosecond.
         let time = |text: &str| text.parse().unwrap();
-        let first = (time("2026-01-01T00:00:00Z"), time("2026-01-01T00:00:00.000000001Z"));
+        let first = (
+            time("2026-01-01T00:00:00Z"),
+            time("2026-01-01T00:00:00.000000001Z"),
+        );
         let slice = TimeRange::new(first.0, first.1).unwrap();
-        assert_eq!(read(&database.source(), &query, slice).await.unwrap().num_rows(), 0);
+        assert_eq!(
+            read(&database.source(), &query, slice)
+                .await
+                .unwrap()
+                .num_rows(),
+            0
+        );
     }
 }

@@ -40,11 +40,14 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     engine: Engine
     credentials: tuple
+    # `request` is the base class's name for the socket.
+    asked: "Request | None" = None
 
     def do_GET(self) -> None:
         """Answers probes, and queries that change nothing."""
         url = urllib.parse.urlsplit(self.path)
         if url.path in ("/ping", "/replicas_status") or (url.path == "/" and not url.query):
+            self.asked = None
             self._send(200, b"Ok.\n")
         else:
             self.do_POST()
@@ -53,12 +56,11 @@ class Handler(BaseHTTPRequestHandler):
         """Runs a statement."""
         self.started = time.monotonic()
         self.streaming = False
-        self.request_of_client = None
+        self.asked = None
         body = Body(self.headers, self.rfile)
         try:
             try:
-                request = Request(self.command, self.path, self.headers, body)
-                self.request_of_client = request
+                request = self.asked = Request(self.command, self.path, self.headers, body)
                 self._check(request)
                 self._run(request)
             except ValueError as error:
@@ -92,8 +94,8 @@ class Handler(BaseHTTPRequestHandler):
         with self.engine.session(request) as session:
             kind = first_word(sql)
             insert = split_insert(sql) if kind == "INSERT" else None
-            if not insert and not is_single(sql):
-                message = "Syntax error (Multi-statements are not allowed)"
+            if not kind or not (insert or is_single(sql)):
+                message = "Syntax error (Multi-statements are not allowed)" if kind else "Syntax error: Empty query"
                 raise DBException(62, "SYNTAX_ERROR", message, self.engine.version)
             if kind in ("SELECT", "WITH", "FROM", "("):
                 self._stream(session, sql, request)
@@ -165,13 +167,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def _head(self, status: int, format: str, counts: dict, headers: dict) -> None:
         self.send_response(status)
-        request = getattr(self, "request_of_client", None)
-        if request:
+        if self.asked:
             summary = {name: "0" for name in ("read_rows", "read_bytes", "written_rows", "written_bytes")}
             summary.update((name, str(count)) for name, count in counts.items())
             summary["elapsed_ns"] = str(int((time.monotonic() - self.started) * 1e9))
             headers = {
-                "X-ClickHouse-Query-Id": request.query_id,
+                "X-ClickHouse-Query-Id": self.asked.query_id,
                 "X-ClickHouse-Format": format,
                 "X-ClickHouse-Summary": json.dumps(summary, separators=(",", ":")),
                 **headers,
@@ -188,9 +189,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_request(self, code="-", size="-") -> None:
         """Logs method and status; the query and its values are the caller's business."""
-        request = getattr(self, "request_of_client", None)
-        if request:
-            self.log_message("%s %s %s", self.command, code, request.query_id)
+        if self.asked:
+            self.log_message("%s %s %s", self.command, code, self.asked.query_id)
 
 
 def _content_type(format: str) -> str:

@@ -202,8 +202,7 @@ pub(crate) fn spawn(command: Command) -> Result<Child> {
         let (orders, incoming) = channel::<Order>();
         thread::spawn(move || {
             for (mut command, answer) in incoming {
-                // A caller that went away in between has no use for the child; dropping a `Child`
-                // lets it run, so it would be ended with this process.
+                // The caller is waiting for it.
                 let _ = answer.send(command.spawn());
             }
         });

@@ -83,7 +83,8 @@ async fn only_the_right_password_opens() -> Result<()> {
 async fn errors_before_the_first_byte_have_a_status() -> Result<()> {
     let gateway = Gateway::shared()?;
     for (sql, parameters, status, code, text) in [
-        ("SELEC 1", &[][..], 400, "62", "SYNTAX_ERROR"),
+        ("", &[][..], 400, "62", "Empty query"),
+        ("SELEC 1", &[], 400, "62", "SYNTAX_ERROR"),
         ("SELECT 1; SELECT 2", &[], 400, "62", "SYNTAX_ERROR"),
         ("SELECT * FROM nothing", &[], 404, "60", "nothing"),
         ("SELECT nothing", &[], 404, "47", "nothing"),
@@ -129,8 +130,8 @@ async fn errors_before_the_first_byte_have_a_status() -> Result<()> {
             "SELECT 1",
             &[("max_result_rows", "many")],
             400,
-            "72",
-            "CANNOT_PARSE_NUMBER",
+            "27",
+            "CANNOT_PARSE_INPUT_ASSERTION_FAILED",
         ),
     ] {
         let response = gateway.run(sql, parameters).await?;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch, StringArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
     ArrowNativeType, ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type,
@@ -10,7 +11,6 @@ use arrow::datatypes::{
     TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
     UInt32Type, UInt64Type,
 };
-use arrow::buffer::ScalarBuffer;
 
 use crate::error::EncodeError;
 use crate::scalar::{Float, Number, Plain};
@@ -43,10 +43,7 @@ pub(crate) enum Values {
 pub(crate) enum Text {
     Small(StringArray),
     Large(LargeStringArray),
-    Dictionary {
-        keys: Vec<usize>,
-        values: Box<Text>,
-    },
+    Dictionary { keys: Vec<usize>, values: Box<Text> },
 }
 
 impl Column {
@@ -86,9 +83,7 @@ struct Unsupported(DataType);
 impl Values {
     fn new(array: &dyn Array) -> Result<Self, Unsupported> {
         Ok(match array.data_type() {
-            DataType::Boolean => {
-                Self::Number(Number::Boolean(array.as_boolean().values().clone()))
-            }
+            DataType::Boolean => Self::Number(Number::Boolean(array.as_boolean().values().clone())),
             DataType::Int8 => Self::Number(Number::Int8(primitive::<Int8Type>(array))),
             DataType::Int16 => Self::Number(Number::Int16(primitive::<Int16Type>(array))),
             DataType::Int32 => Self::Number(Number::Int32(primitive::<Int32Type>(array))),

@@ -121,8 +121,11 @@ fn separated<T>(
 fn write_string<Q: Quotes>(text: &str, out: &mut Vec<u8>) {
     let text = text.as_bytes();
     out.extend_from_slice(Q::MARK);
-    // Without a branch in the loop the compiler looks at many bytes at once.
-    if text.iter().fold(false, |found, byte| found | must_escape(*byte)) {
+    // Without a way out of the loop the compiler looks at many bytes at once.
+    if text
+        .iter()
+        .fold(false, |found, byte| found | must_escape(*byte))
+    {
         write_escaped::<Q>(text, out);
     } else {
         out.extend_from_slice(text);

@@ -81,10 +81,12 @@ impl RowGroupEncoder {
             Arc::clone(&self.properties),
             &mut bytes,
             0,
-            Some(Box::new(|_, metadata, _, column_indexes, offset_indexes| {
-                closed = Some((metadata, column_indexes, offset_indexes));
-                Ok(())
-            })),
+            Some(Box::new(
+                |_, metadata, _, column_indexes, offset_indexes| {
+                    closed = Some((metadata, column_indexes, offset_indexes));
+                    Ok(())
+                },
+            )),
         );
         let mut writers = self.columns.create_column_writers(0)?.into_iter();
         for (field, array) in self.arrow_schema.fields().iter().zip(batch.columns()) {
@@ -133,9 +135,10 @@ fn properties(
         .set_coerce_types(true)
         .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(metadata.collect()));
-    let times = schema.columns().iter().filter(|column| {
-        matches!(column.logical_type_ref(), Some(LogicalType::Timestamp(_)))
-    });
+    let times = schema
+        .columns()
+        .iter()
+        .filter(|column| matches!(column.logical_type_ref(), Some(LogicalType::Timestamp(_))));
     let properties = times.fold(properties, |properties, column| {
         properties
             .set_column_dictionary_enabled(column.path().clone(), false)

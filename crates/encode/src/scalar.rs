@@ -163,13 +163,22 @@ mod tests {
         assert_eq!(named(f64::NAN), "NaN");
         assert_eq!(named(f64::INFINITY), "Infinity");
         assert_eq!(named(f64::NEG_INFINITY), "-Infinity");
-        assert_eq!(text(|out| write_float(f32::NAN, NonFinite::Null, out)), "null");
+        assert_eq!(
+            text(|out| write_float(f32::NAN, NonFinite::Null, out)),
+            "null"
+        );
     }
 
     #[test]
     fn a_float_of_32_bits_keeps_its_own_digits() {
-        assert_eq!(text(|out| write_float(0.1_f32, NonFinite::Named, out)), "0.1");
-        assert_eq!(text(|out| write_float(-0.0_f64, NonFinite::Named, out)), "-0.0");
+        assert_eq!(
+            text(|out| write_float(0.1_f32, NonFinite::Named, out)),
+            "0.1"
+        );
+        assert_eq!(
+            text(|out| write_float(-0.0_f64, NonFinite::Named, out)),
+            "-0.0"
+        );
     }
 
     #[test]
@@ -181,7 +190,10 @@ mod tests {
         assert_eq!(decimal(7, 0), "7");
         assert_eq!(decimal(7, -2), "700");
         assert_eq!(decimal(0, -2), "0");
-        assert_eq!(decimal(i128::MIN, 38), "-1.70141183460469231731687303715884105728");
+        assert_eq!(
+            decimal(i128::MIN, 38),
+            "-1.70141183460469231731687303715884105728"
+        );
     }
 
     #[test]

@@ -29,17 +29,15 @@ pub(crate) fn write_timestamp(value: i64, unit: TimeUnit, out: &mut Vec<u8>) {
 pub(crate) fn write_date(days: i64, out: &mut Vec<u8>) {
     let (year, month, day) = civil_from_days(days);
     let mut text = *b"0000-00-00";
-    if (0..=9_999).contains(&year) {
-        put_digits(&mut text[..4], year);
-    } else {
-        out.push(if year < 0 { b'-' } else { b'+' });
-        let digits = format!("{:04}", year.unsigned_abs());
-        out.extend_from_slice(digits.as_bytes());
-    }
     put_digits(&mut text[5..7], month);
     put_digits(&mut text[8..], day);
-    let written = if (0..=9_999).contains(&year) { 0 } else { 4 };
-    out.extend_from_slice(&text[written..]);
+    if (0..=9_999).contains(&year) {
+        put_digits(&mut text[..4], year);
+        out.extend_from_slice(&text);
+    } else {
+        out.extend_from_slice(format!("{year:+05}").as_bytes());
+        out.extend_from_slice(&text[4..]);
+    }
 }
 
 /// Splits a count of 1 / `PER_SECOND` seconds into seconds and nanoseconds.
@@ -74,11 +72,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
 /// Fills `text` with the last digits of a number that is not negative.
 fn put_digits(text: &mut [u8], mut number: i64) {
     for digit in text.iter_mut().rev() {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the number is not negative, so this is 0 to 9"
-        )]
+        #[expect(clippy::cast_sign_loss, reason = "the number is not negative")]
         let last = (number % 10) as u8;
         *digit = b'0' + last;
         number /= 10;

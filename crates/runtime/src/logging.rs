@@ -42,8 +42,10 @@ pub enum LogError {
 ///
 /// When the filter cannot be read, or logging is set up already.
 pub fn init(config: &LogConfig) -> Result<(), LogError> {
+    // At finer levels the client of ClickHouse quotes the values of filters.
+    let filter = EnvFilter::try_new(format!("{},clickhouse=info", config.filter))?;
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&config.filter)?)
+        .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
     match config.format {

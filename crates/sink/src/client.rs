@@ -29,7 +29,7 @@ pub struct Sink {
     pub(crate) credentials: SharedCredentialsProvider,
     pub(crate) longest_link: Duration,
     pub(crate) bucket: String,
-    pub(crate) upload_in_flight_bytes: usize,
+    pub(crate) upload_in_flight_bytes: u64,
     part_size_bytes: usize,
 }
 

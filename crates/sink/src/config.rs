@@ -44,7 +44,7 @@ pub struct S3Config {
     /// Bytes of the first 4,000 parts of a file; later ones are larger.
     pub part_size_bytes: usize,
     /// Bytes of one file that are being uploaded at the same moment; at least one part always is.
-    pub upload_in_flight_bytes: usize,
+    pub upload_in_flight_bytes: u64,
     /// The longest life of a link, in seconds; S3 allows seven days.
     pub presign_ttl_s: u64,
 }

@@ -16,7 +16,7 @@ pub struct PartUploads {
     sink: Sink,
     key: Arc<str>,
     upload: UploadId,
-    in_flight_bytes: usize,
+    in_flight_bytes: u64,
     tasks: JoinSet<Result<UploadedPart, SinkError>>,
     uploaded: Vec<UploadedPart>,
 }
@@ -45,13 +45,13 @@ impl PartUploads {
         while let Some(finished) = self.tasks.try_join_next() {
             self.collect(finished)?;
         }
-        let size = part.bytes.len();
-        while self.in_flight_bytes + size > self.sink.upload_in_flight_bytes
+        let size_bytes = part.bytes.len() as u64;
+        while self.in_flight_bytes + size_bytes > self.sink.upload_in_flight_bytes
             && let Some(finished) = self.tasks.join_next().await
         {
             self.collect(finished)?;
         }
-        self.in_flight_bytes += size;
+        self.in_flight_bytes += size_bytes;
         let (sink, key, upload) = (self.sink.clone(), self.key.clone(), self.upload.clone());
         self.tasks
             .spawn(async move { sink.upload_part(&key, &upload, part).await }.in_current_span());
@@ -76,8 +76,7 @@ impl PartUploads {
         finished: Result<Result<UploadedPart, SinkError>, JoinError>,
     ) -> Result<(), SinkError> {
         let part = finished??;
-        // It was that of a `Bytes`, so it fits.
-        self.in_flight_bytes -= usize::try_from(part.size_bytes).unwrap_or(usize::MAX);
+        self.in_flight_bytes -= part.size_bytes;
         self.uploaded.push(part);
         Ok(())
     }

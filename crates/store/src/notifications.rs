@@ -68,7 +68,8 @@ pub(crate) async fn add(
 ///
 /// # Errors
 ///
-/// When Postgres fails, or a row cannot be read.
+/// When Postgres fails. The notification of a job that cannot be read is [`StoreError::Corrupt`],
+/// once: it has been given up then.
 pub async fn claim_due(
     conn: &mut PgConnection,
     lease: Duration,
@@ -95,7 +96,22 @@ pub async fn claim_due(
     let Some(claimed) = claimed else {
         return Ok(None);
     };
-    let job = jobs::load(&mut tx, claimed.job_id.into()).await?;
+    let job = match jobs::load(&mut tx, claimed.job_id.into()).await {
+        Err(unreadable @ StoreError::Corrupt { .. }) => {
+            // It must not be the first in the queue for ever.
+            sqlx::query!(
+                "UPDATE notifications SET status = 'FAILED', last_error = $2, lease_until = NULL
+                 WHERE id = $1",
+                claimed.id,
+                unreadable.to_string(),
+            )
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            return Err(unreadable);
+        }
+        job => job?,
+    };
     let kind = NotificationKind::ALL
         .iter()
         .find(|kind| kind.as_str() == claimed.kind)

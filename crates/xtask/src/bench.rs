@@ -50,10 +50,9 @@ pub(crate) async fn memory(args: &Args) -> Result<()> {
     });
     let (stack, binaries) = stack.await?;
     let outcome = or_interrupted(measure(&stack, &binaries, &args.rows)).await;
-    let step = Step::begin("Stop and remove everything");
-    stack.stop().await?;
-    step.done();
+    let stopped = terminal::stop(stack.stop()).await;
     let runs = outcome?;
+    stopped?;
 
     print(&runs);
     let dir = cargo::target().join("bench");

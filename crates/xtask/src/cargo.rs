@@ -13,7 +13,8 @@ use crate::terminal::Step;
 
 /// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+    let member = Path::new(env!("CARGO_MANIFEST_DIR"));
+    member.ancestors().nth(2).unwrap_or(member)
 }
 
 /// Returns where generated files go, `target` of the workspace.

@@ -1,6 +1,7 @@
 //! The service at work: an export per format, each checked against ClickHouse, and its e-mail.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -22,7 +23,7 @@ const EXPORTS: [(Dataset, FileKind); 3] = [
     (Dataset::Traces, FileKind::JsonGz),
     (Dataset::Metrics, FileKind::Parquet),
 ];
-const BAR: &str = "  {prefix:<16} {bar:32.cyan/dim} {percent:>3}%  {msg:.dim}";
+const BAR: &str = "  {prefix:<20} {bar:32.cyan/dim} {percent:>3}%  {msg:.dim}";
 const MAIL_DEADLINE: Duration = Duration::from_secs(30);
 const MAIL_POLL: Duration = Duration::from_millis(200);
 
@@ -40,28 +41,28 @@ pub(crate) struct Args {
     preset: Preset,
 }
 
-/// Shows everything.
+/// Shows everything, and stays up until Ctrl-C unless told otherwise.
 pub(crate) async fn run(args: Args) -> Result<()> {
     terminal::heading("Starting the data export service");
     Product::with("demo", args.preset, args.rows, async |product| {
-        show(product).await?;
+        let client = product.stack.client(&product.api_url, BAKERY)?;
+        show(product, &client).await?;
         if args.once {
-            Ok(())
-        } else {
-            up::stay_up().await
+            return Ok(());
         }
+        up::print_endpoints(product);
+        print_curl(product, &client);
+        up::stay_up().await
     })
     .await
 }
 
-async fn show(product: &Product) -> Result<()> {
-    let client = product.stack.client(&product.api_url, BAKERY)?;
-
+async fn show(product: &Product, client: &Client) -> Result<()> {
     terminal::heading(&format!("Exporting a day of {}", BAKERY.name));
     let bars = MultiProgress::new();
     let exports = EXPORTS.map(|(dataset, kind)| {
         let bar = bars.add(ProgressBar::new(100).with_style(bar_style(BAR)));
-        export(&client, dataset, kind, bar)
+        export(client, dataset, kind, bar)
     });
     let files = try_join_all(exports).await;
     bars.clear()?;
@@ -70,7 +71,7 @@ async fn show(product: &Product) -> Result<()> {
         terminal::line(true, &file.to_string(), file.elapsed);
     }
 
-    terminal::heading("Checking the files against ClickHouse");
+    terminal::heading(&format!("Checking the files in {}", files_dir().display()));
     for file in &files {
         check(product, file).await?;
     }
@@ -79,10 +80,12 @@ async fn show(product: &Product) -> Result<()> {
     let mails = mails(&Mailbox::new(product.env.mailbox_url.clone()), files.len()).await?;
     step.done();
     print_mail(&mails[0]);
-
-    up::print_endpoints(product);
-    print_curl(product, &client);
     Ok(())
+}
+
+/// Where the files stay when everything else is removed.
+fn files_dir() -> PathBuf {
+    cargo::target().join("demo")
 }
 
 /// A file that was exported and downloaded.
@@ -118,7 +121,7 @@ async fn export(
     };
     let file = client.completed(id, report).await?;
     let elapsed = started.elapsed();
-    let download = client.download(id, &cargo::target().join("demo")).await?;
+    let download = client.download(id, &files_dir()).await?;
     bar.finish();
     Ok(Exported {
         dataset,
@@ -217,5 +220,8 @@ fn print_curl(product: &Product, client: &Client) {
     });
     terminal::heading("Try it");
     println!("TOKEN={token}");
-    println!("curl -s {url}/api/v1/export -H \"Authorization: Bearer $TOKEN\" --json '{body}'");
+    println!(
+        "curl -s {url}/api/v1/export -H \"Authorization: Bearer $TOKEN\" \\\n  \
+         -H 'Content-Type: application/json' \\\n  -d '{body}'"
+    );
 }

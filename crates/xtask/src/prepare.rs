@@ -37,8 +37,9 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     let postgres = or_interrupted(Postgres::start(&dir)).await?;
     let fresh = dir.join("queries");
     let outcome = or_interrupted(prepare(postgres.url(), &fresh)).await;
-    postgres.stop().await?;
+    let stopped = postgres.stop().await;
     outcome?;
+    stopped?;
 
     let (fresh, committed) = (read(&fresh)?, read(&cargo::root().join(".sqlx"))?);
     if args.check {

@@ -55,10 +55,11 @@ pub(crate) async fn install() -> Result<()> {
 /// When a package cannot be installed or a service does not become ready.
 pub(crate) async fn start_services(command: &str) -> Result<Devstack> {
     install().await?;
-    let step = Step::begin("Start PostgreSQL, Redis, ClickHouse (chDB), S3 and SMTP");
-    let devstack = Box::pin(Devstack::start(&directory(command))).await?;
-    step.done();
-    Ok(devstack)
+    terminal::step(
+        "Start PostgreSQL, Redis, ClickHouse (chDB), S3 and SMTP",
+        Box::pin(Devstack::start(&directory(command))),
+    )
+    .await
 }
 
 /// Brings a database to the newest schema.
@@ -101,12 +102,13 @@ impl Stack {
                 .redirect(reqwest::redirect::Policy::none())
                 .build()?,
         };
-        let step = Step::begin("Create the tables and two organizations");
-        let env = stack.env();
-        migrate(&env.postgres_url).await?;
-        tenants::seed(&env.postgres_url).await?;
-        preset.create_tables(&stack.clickhouse()).await?;
-        step.done();
+        terminal::step("Create the tables and two organizations", async {
+            let postgres_url = &stack.env().postgres_url;
+            migrate(postgres_url).await?;
+            tenants::seed(postgres_url).await?;
+            preset.create_tables(&stack.clickhouse()).await
+        })
+        .await?;
         Ok(stack)
     }
 
@@ -217,17 +219,17 @@ impl Product {
         })
         .await;
 
-        let step = Step::begin("Stop and remove everything");
-        let stopped = [
-            services.worker.stop(GRACE).await,
-            services.api.stop(GRACE).await,
-            product.stack.stop().await,
-            fs::remove_file(env_file()).map_err(Into::into),
-        ];
-        let stopped: Result<()> = stopped.into_iter().collect();
-        if stopped.is_ok() {
-            step.done();
-        }
+        let stopped = terminal::stop(async {
+            // Each of them, whatever becomes of the others.
+            let outcomes = [
+                services.worker.stop(GRACE).await,
+                services.api.stop(GRACE).await,
+                product.stack.stop().await,
+                fs::remove_file(env_file()).map_err(Into::into),
+            ];
+            outcomes.into_iter().collect()
+        })
+        .await;
         outcome.and(stopped)
     }
 

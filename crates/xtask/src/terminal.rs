@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::Error;
+use anyhow::{Error, Result};
 use console::{Term, style};
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -57,6 +57,28 @@ impl Drop for Step {
     }
 }
 
+/// Does `work` as a step.
+///
+/// # Errors
+///
+/// Those of `work`.
+pub(crate) async fn step<T>(title: &str, work: impl Future<Output = Result<T>>) -> Result<T> {
+    let step = Step::begin(title);
+    let outcome = work.await?;
+    step.done();
+    Ok(outcome)
+}
+
+/// Stops what a command has started, as its last step.
+///
+/// # Errors
+///
+/// Those of `work`.
+pub(crate) async fn stop(work: impl Future<Output = Result<()>>) -> Result<()> {
+    println!();
+    step("Stop and remove everything", work).await
+}
+
 /// Prints the line of something that is over.
 pub(crate) fn line(well: bool, title: &str, elapsed: Duration) {
     let mark = if well {
@@ -75,7 +97,7 @@ pub(crate) fn heading(text: &str) {
 
 /// Prints a name and what belongs to it.
 pub(crate) fn entry(name: &str, value: impl std::fmt::Display) {
-    println!("  {} {value}", style(format!("{name:<12}")).dim());
+    println!("  {} {value}", style(format!("{name:<16}")).dim());
 }
 
 /// Prints an error and its causes.

@@ -7,8 +7,7 @@ use devstack::Devstack;
 
 use crate::cargo::{self, Build};
 use crate::interrupt::or_interrupted;
-use crate::stack;
-use crate::terminal::Step;
+use crate::{stack, terminal};
 
 /// The arguments of `test`.
 #[derive(Debug, Default, clap::Args)]
@@ -22,10 +21,9 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
     let devstack = or_interrupted(stack::start_services("test")).await?;
     let outcome = or_interrupted(cargo_test(args, &devstack)).await;
-    let step = Step::begin("Stop and remove everything");
-    devstack.stop().await?;
-    step.done();
-    outcome
+    let stopped = terminal::stop(devstack.stop()).await;
+    let code = outcome?;
+    stopped.map(|()| code)
 }
 
 async fn cargo_test(args: &Args, devstack: &Devstack) -> Result<ExitCode> {

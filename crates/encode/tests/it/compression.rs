@@ -24,7 +24,9 @@ fn json_lines(compression: Compression) -> Output {
 
 fn all(mut reader: impl Read) -> String {
     let mut text = String::new();
-    reader.read_to_string(&mut text).unwrap();
+    reader
+        .read_to_string(&mut text)
+        .expect("every member is whole");
     text
 }
 
@@ -32,7 +34,11 @@ fn all(mut reader: impl Read) -> String {
 fn blocks_are_members_of_one_gzip_file() {
     let batch = every_type();
     let plain = text_file(&json(JsonLayout::Lines), &batch);
-    let gzip = file(&json_lines(Compression::Gzip), batch.schema_ref(), &split(&batch, &[1, 1]));
+    let gzip = file(
+        &json_lines(Compression::Gzip),
+        batch.schema_ref(),
+        &split(&batch, &[1, 1]),
+    );
     assert_eq!(all(MultiGzDecoder::new(&gzip[..])), plain);
     // A member a block, so that blocks can be compressed apart.
     let first_line = plain.split_inclusive('\n').next().unwrap();
@@ -55,7 +61,11 @@ fn a_small_file_is_one_member() {
 #[test]
 fn blocks_are_frames_of_one_zstd_file() {
     let batch = every_type();
-    let zstd = file(&json_lines(Compression::Zstd), batch.schema_ref(), &split(&batch, &[1, 1]));
+    let zstd = file(
+        &json_lines(Compression::Zstd),
+        batch.schema_ref(),
+        &split(&batch, &[1, 1]),
+    );
     let text = String::from_utf8(zstd::decode_all(&zstd[..]).unwrap()).unwrap();
     assert_eq!(text, text_file(&json(JsonLayout::Lines), &batch));
 }
@@ -93,7 +103,10 @@ fn the_assembler_opens_the_file_if_the_first_rows_come_late() {
         let mut assembler = encoder.assembler();
         let mut late = Vec::new();
         let empty = RecordBatch::new_empty(batch.schema());
-        for (batch, position) in [(&empty, BlockPosition::First), (&batch, BlockPosition::Later)] {
+        for (batch, position) in [
+            (&empty, BlockPosition::First),
+            (&batch, BlockPosition::Later),
+        ] {
             let block = encoder.encode(batch, position).unwrap();
             late.extend_from_slice(&assembler.push(block).unwrap());
         }
@@ -112,17 +125,32 @@ fn a_block_in_the_wrong_place_is_refused() {
 
     let mut assembler = csv.assembler();
     assembler.push(first()).unwrap();
-    assert!(matches!(assembler.push(first()), Err(EncodeError::MisplacedBlock)));
-    assert!(matches!(parquet.assembler().push(first()), Err(EncodeError::MisplacedBlock)));
+    assert!(matches!(
+        assembler.push(first()),
+        Err(EncodeError::MisplacedBlock)
+    ));
+    assert!(matches!(
+        parquet.assembler().push(first()),
+        Err(EncodeError::MisplacedBlock)
+    ));
 }
 
 #[test]
 fn a_type_that_cannot_be_written_is_refused_before_the_file_begins() {
     let nested = |data_type| DataType::List(Field::new("element", data_type, true).into());
     for (data_type, culprit) in [
-        (DataType::Timestamp(TimeUnit::Nanosecond, None), DataType::Timestamp(TimeUnit::Nanosecond, None)),
-        (nested(DataType::Duration(TimeUnit::Second)), DataType::Duration(TimeUnit::Second)),
-        (DataType::Dictionary(DataType::Int8.into(), DataType::Int8.into()), DataType::Int8),
+        (
+            DataType::Timestamp(TimeUnit::Nanosecond, None),
+            DataType::Timestamp(TimeUnit::Nanosecond, None),
+        ),
+        (
+            nested(DataType::Duration(TimeUnit::Second)),
+            DataType::Duration(TimeUnit::Second),
+        ),
+        (
+            DataType::Dictionary(DataType::Int8.into(), DataType::Int8.into()),
+            DataType::Int8,
+        ),
     ] {
         let schema = Schema::new(vec![Field::new("odd", data_type, true)]).into();
         let Err(error) = Encoder::new(&json_lines(Compression::None), schema, Vec::new()) else {
@@ -132,13 +160,21 @@ fn a_type_that_cannot_be_written_is_refused_before_the_file_begins() {
             error.to_string(),
             format!("column \"odd\" holds values of type {culprit}, which cannot be exported")
         );
-        assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, ErrorCode::EncodingFailed));
+        assert_eq!(
+            (error.class(), error.code()),
+            (ErrorClass::Permanent, ErrorCode::EncodingFailed)
+        );
     }
 }
 
 #[test]
 fn a_batch_of_other_columns_is_refused() {
-    let encoder = Encoder::new(&csv(CsvOptions::default()), every_type().schema(), Vec::new()).unwrap();
+    let encoder = Encoder::new(
+        &csv(CsvOptions::default()),
+        every_type().schema(),
+        Vec::new(),
+    )
+    .unwrap();
     let other = encoder.encode(&texts(&[Some("a")]), BlockPosition::First);
     assert!(matches!(other, Err(EncodeError::SchemaMismatch)));
 }

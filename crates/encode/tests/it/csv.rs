@@ -15,7 +15,8 @@ fn read(file: &[u8], delimiter: u8) -> Vec<Vec<String>> {
         .delimiter(delimiter)
         .from_reader(file)
         .into_records()
-        .map(|record| record.unwrap().iter().map(str::to_owned).collect())
+        .map(|record| record.expect("each line has as many cells"))
+        .map(|record| record.iter().map(str::to_owned).collect())
         .collect()
 }
 
@@ -34,7 +35,10 @@ fn every_type_has_its_text() {
     let records = read(file.as_bytes(), b',');
     let listing: Vec<String> = (0..batch.num_columns())
         .map(|column| {
-            let cells: Vec<_> = records.iter().map(|record| record[column].as_str()).collect();
+            let cells: Vec<_> = records
+                .iter()
+                .map(|record| record[column].as_str())
+                .collect();
             format!("{}: {:?} {:?} {:?}", cells[0], cells[1], cells[2], cells[3])
         })
         .collect();
@@ -94,13 +98,29 @@ fn an_empty_text_is_quoted_and_null_is_not() {
 
 #[test]
 fn formulas_are_escaped_in_text_only() {
-    let rows = texts(&[Some("=1"), Some("+1"), Some("-1"), Some("@a"), Some("\ta"), Some("\ra"), Some("a=1")]);
+    let rows = texts(&[
+        Some("=1"),
+        Some("+1"),
+        Some("-1"),
+        Some("@a"),
+        Some("\ta"),
+        Some("\ra"),
+        Some("a=1"),
+    ]);
     let escaped = text_file(&csv(CsvOptions::default()), &rows);
-    let cells: Vec<_> = read(escaped.as_bytes(), b',').into_iter().flatten().skip(1).collect();
+    let cells: Vec<_> = read(escaped.as_bytes(), b',')
+        .into_iter()
+        .flatten()
+        .skip(1)
+        .collect();
     assert_eq!(cells, ["'=1", "'+1", "'-1", "'@a", "'\ta", "'\ra", "a=1"]);
 
     let as_it_is = text_file(&csv(options(b',', "", false)), &rows);
-    let cells: Vec<_> = read(as_it_is.as_bytes(), b',').into_iter().flatten().skip(1).collect();
+    let cells: Vec<_> = read(as_it_is.as_bytes(), b',')
+        .into_iter()
+        .flatten()
+        .skip(1)
+        .collect();
     assert_eq!(cells, ["=1", "+1", "-1", "@a", "\ta", "\ra", "a=1"]);
 
     let numbers = every_type().project(&[7, 14]).unwrap();
@@ -114,16 +134,26 @@ fn a_file_without_rows_has_a_header() {
     let output = csv(CsvOptions::default());
     assert_eq!(file(&output, &schema, &[]), b"text,boolean\r\n");
     let empty = RecordBatch::new_empty(schema.clone());
-    assert_eq!(file(&output, &schema, &[empty.clone(), empty]), b"text,boolean\r\n");
+    assert_eq!(
+        file(&output, &schema, &[empty.clone(), empty]),
+        b"text,boolean\r\n"
+    );
 }
 
 #[test]
 fn any_delimiter_leaves_the_cells_as_they_are() {
     let batch = every_type();
-    let expected = read(text_file(&csv(options(b',', "", true)), &batch).as_bytes(), b',');
+    let expected = read(
+        text_file(&csv(options(b',', "", true)), &batch).as_bytes(),
+        b',',
+    );
     for delimiter in (1..=127).filter(|byte| !b"\"\r\n".contains(byte)) {
         let file = text_file(&csv(options(delimiter, "", true)), &batch);
-        assert_eq!(read(file.as_bytes(), delimiter), expected, "delimiter {delimiter}");
+        assert_eq!(
+            read(file.as_bytes(), delimiter),
+            expected,
+            "delimiter {delimiter}"
+        );
     }
 }
 
@@ -154,7 +184,7 @@ fn batch_of(columns: &[Vec<Option<String>>]) -> RecordBatch {
         let array: ArrayRef = Arc::new(StringArray::from(cells.clone()));
         (format!("c{index}"), array, true)
     });
-    RecordBatch::try_from_iter_with_nullable(columns).unwrap()
+    RecordBatch::try_from_iter_with_nullable(columns).expect("columns are equally long")
 }
 
 proptest! {

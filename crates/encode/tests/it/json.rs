@@ -43,7 +43,10 @@ fn a_file_without_rows_is_valid() {
 fn names_are_escaped() {
     let column: ArrayRef = Arc::new(Int64Array::from(vec![1]));
     let rows = batch(vec![("a\"b", column.clone()), ("\n", column)]);
-    assert_eq!(text_file(&json(JsonLayout::Lines), &rows), "{\"a\\\"b\":1,\"\\n\":1}\n");
+    assert_eq!(
+        text_file(&json(JsonLayout::Lines), &rows),
+        "{\"a\\\"b\":1,\"\\n\":1}\n"
+    );
 }
 
 /// Floats that `serde_json` reads without rounding, and those that are no numbers.

@@ -1,5 +1,6 @@
 //! Parquet.
 
+use std::slice;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -23,14 +24,17 @@ const ZSTD: ParquetCompression = ParquetCompression::Zstd;
 /// Opens a file whose page index must be there.
 fn open(file: Vec<u8>) -> ParquetRecordBatchReaderBuilder<Bytes> {
     let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
-    ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(file), options).unwrap()
+    ParquetRecordBatchReaderBuilder::try_new_with_options(Bytes::from(file), options)
+        .expect("the file has a footer and a page index")
 }
 
 fn read(file: Vec<u8>) -> RecordBatch {
-    let reader = open(file).build().unwrap();
+    let reader = open(file).build().expect("the file can be read");
     let schema = reader.schema();
-    let batches: Vec<_> = reader.map(Result::unwrap).collect();
-    concat_batches(&schema, &batches).unwrap()
+    let batches: Vec<_> = reader
+        .collect::<Result<_, _>>()
+        .expect("every row can be read");
+    concat_batches(&schema, &batches).expect("the batches are of one schema")
 }
 
 /// Makes numbered rows with a text that is long enough for many pages.
@@ -42,10 +46,10 @@ fn numbered(rows: u64) -> RecordBatch {
 
 /// Checks that pages follow each other without a gap, from the beginning of the file to its end.
 fn check_offsets(metadata: &ParquetMetaData) {
-    let page_index = metadata.page_index().unwrap();
+    let page_index = metadata.page_index().expect("there is a page index");
     let mut position = 4;
     for (number, row_group) in metadata.row_groups().iter().enumerate() {
-        assert_eq!(row_group.ordinal(), Some(i32::try_from(number).unwrap()));
+        assert_eq!(row_group.ordinal(), i32::try_from(number).ok());
         assert_eq!(row_group.file_offset(), Some(position));
         for (column, chunk) in row_group.columns().iter().enumerate() {
             let end = position + chunk.compressed_size();
@@ -54,7 +58,10 @@ fn check_offsets(metadata: &ParquetMetaData) {
                 position = chunk.data_page_offset();
             }
             assert_eq!(chunk.data_page_offset(), position);
-            for page in page_index.page_locations(number, column).unwrap() {
+            for page in page_index
+                .page_locations(number, column)
+                .expect("each column has one")
+            {
                 assert_eq!(page.offset, position);
                 position += i64::from(page.compressed_page_size);
             }
@@ -68,18 +75,24 @@ fn check_offsets(metadata: &ParquetMetaData) {
 #[test]
 fn every_type_comes_back() {
     let batch = every_type();
-    for compression in [ZSTD, ParquetCompression::Snappy, ParquetCompression::Gzip, ParquetCompression::None] {
-        let file = file(&parquet(compression), batch.schema_ref(), &split(&batch, &[1, 1]));
+    for compression in [
+        ZSTD,
+        ParquetCompression::Snappy,
+        ParquetCompression::Gzip,
+        ParquetCompression::None,
+    ] {
+        let file = file(
+            &parquet(compression),
+            batch.schema_ref(),
+            &split(&batch, &[1, 1]),
+        );
         check_offsets(open(file.clone()).metadata());
         let back = read(file);
         assert_eq!(back.schema().fields(), batch.schema().fields());
         for (index, field) in batch.schema().fields().iter().enumerate() {
-            // NaN is no number, so compare what is written.
-            assert_eq!(
-                format!("{:?}", back.column(index)),
-                format!("{:?}", concat_batches(batch.schema_ref(), &[batch.clone()]).unwrap().column(index)),
-                "{}", field.name()
-            );
+            // NaN is not equal to itself, but looks the same.
+            let [written, read] = [&batch, &back].map(|batch| format!("{:?}", batch.column(index)));
+            assert_eq!(read, written, "{}", field.name());
         }
     }
 }
@@ -87,13 +100,28 @@ fn every_type_comes_back() {
 #[test]
 fn other_readers_see_the_types_too() {
     let batch = every_type();
-    let builder = open(file(&parquet(ZSTD), batch.schema_ref(), &[batch.clone()]));
+    let builder = open(file(
+        &parquet(ZSTD),
+        batch.schema_ref(),
+        slice::from_ref(&batch),
+    ));
     let columns = builder.parquet_schema().columns();
-    let of = |path: &str| columns.iter().find(|column| column.path().string() == path).unwrap();
+    let of = |path: &str| {
+        columns
+            .iter()
+            .find(|column| column.path().string() == path)
+            .unwrap()
+    };
     let nanoseconds = LogicalType::timestamp(true, TimeUnit::NANOS);
     assert_eq!(of("nano").logical_type_ref(), Some(&nanoseconds));
-    assert!(matches!(of("map.key_value.key").logical_type_ref(), Some(LogicalType::String)));
-    assert!(matches!(of("map.key_value.value").logical_type_ref(), Some(LogicalType::String)));
+    assert!(matches!(
+        of("map.key_value.key").logical_type_ref(),
+        Some(LogicalType::String)
+    ));
+    assert!(matches!(
+        of("map.key_value.value").logical_type_ref(),
+        Some(LogicalType::String)
+    ));
     of("list.list.element");
     of("events.list.element.attributes.key_value.value");
 }
@@ -101,12 +129,22 @@ fn other_readers_see_the_types_too() {
 #[test]
 fn the_footer_tells_where_the_file_comes_from() {
     let batch = every_type();
-    let builder = open(file(&parquet(ZSTD), batch.schema_ref(), &[batch.clone()]));
+    let builder = open(file(
+        &parquet(ZSTD),
+        batch.schema_ref(),
+        slice::from_ref(&batch),
+    ));
     let footer = builder.metadata().file_metadata();
-    assert_eq!(footer.created_by(), Some(concat!("export-worker version ", env!("CARGO_PKG_VERSION"))));
+    assert_eq!(
+        footer.created_by(),
+        Some(concat!("export-worker version ", env!("CARGO_PKG_VERSION")))
+    );
     assert_eq!(footer.num_rows(), 3);
     let entries = footer.key_value_metadata().unwrap();
-    let dataset = entries.iter().find(|entry| entry.key == "export.dataset").unwrap();
+    let dataset = entries
+        .iter()
+        .find(|entry| entry.key == "export.dataset")
+        .unwrap();
     assert_eq!(dataset.value.as_deref(), Some("logs"));
 }
 
@@ -126,7 +164,11 @@ fn a_file_without_rows_has_the_schema() {
 #[test]
 fn a_reader_finds_rows_by_the_page_index() {
     let batch = numbered(100_000);
-    let builder = open(file(&parquet(ZSTD), batch.schema_ref(), &split(&batch, &[60_000])));
+    let builder = open(file(
+        &parquet(ZSTD),
+        batch.schema_ref(),
+        &split(&batch, &[60_000]),
+    ));
     check_offsets(builder.metadata());
     assert_eq!(builder.metadata().num_row_groups(), 2);
     let page_index = builder.metadata().page_index().unwrap();
@@ -142,19 +184,35 @@ fn a_reader_finds_rows_by_the_page_index() {
     let rows: Vec<_> = reader.map(Result::unwrap).collect();
     let numbers: Vec<u64> = rows
         .iter()
-        .flat_map(|batch| batch.column(0).as_primitive::<UInt64Type>().values().to_vec())
+        .flat_map(|batch| {
+            batch
+                .column(0)
+                .as_primitive::<UInt64Type>()
+                .values()
+                .to_vec()
+        })
         .collect();
     assert_eq!(numbers, [30_000, 30_001, 95_002]);
-    assert_eq!(rows[0].column(1).as_string::<i32>().value(0), format!("{:064}", 30_000));
+    assert_eq!(
+        rows[0].column(1).as_string::<i32>().value(0),
+        format!("{:064}", 30_000)
+    );
 }
 
 #[test]
 fn times_are_stored_as_differences_and_texts_in_dictionaries() {
     let batch = every_type();
-    let builder = open(file(&parquet(ZSTD), batch.schema_ref(), &[batch.clone()]));
+    let builder = open(file(
+        &parquet(ZSTD),
+        batch.schema_ref(),
+        slice::from_ref(&batch),
+    ));
     let row_group = builder.metadata().row_group(0);
     let encodings = |name: &str| {
-        let column = row_group.columns().iter().find(|column| column.column_path().string() == name);
+        let column = row_group
+            .columns()
+            .iter()
+            .find(|column| column.column_path().string() == name);
         column.unwrap().encodings().collect::<Vec<_>>()
     };
     assert!(encodings("nano").contains(&Encoding::DELTA_BINARY_PACKED));

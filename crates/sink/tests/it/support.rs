@@ -27,7 +27,7 @@ pub(crate) async fn fresh_config() -> anyhow::Result<S3Config> {
         attempt_timeout_ms: 30_000,
         max_attempts: 3,
         part_size_bytes: 5 * MIB,
-        upload_in_flight_bytes: 10 * MIB,
+        upload_in_flight_bytes: 10 * MIB as u64,
         presign_ttl_s: 3_600,
     })
 }

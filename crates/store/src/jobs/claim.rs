@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::{ExportJob, JobId, Progress, WorkerId};
 use sqlx::{Connection, PgConnection};
 
+use super::end::fail_unreadable;
 use super::row::{bigint, load};
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
@@ -43,7 +44,8 @@ pub struct Leftover {
 ///
 /// # Errors
 ///
-/// When Postgres fails, or the row cannot be read.
+/// When Postgres fails. A row that cannot be read is [`StoreError::Corrupt`], once: the job has
+/// failed then.
 pub async fn claim(
     conn: &mut PgConnection,
     owner: &WorkerId,
@@ -80,7 +82,15 @@ pub async fn claim(
     if claimed.first {
         events::append(&mut tx, id, EventKind::Started, None).await?;
     }
-    let job = load(&mut tx, id).await?;
+    let job = match load(&mut tx, id).await {
+        Err(unreadable @ StoreError::Corrupt { .. }) => {
+            // It must not be the first in the queue for ever.
+            fail_unreadable(&mut tx, id, &unreadable.to_string()).await?;
+            tx.commit().await?;
+            return Err(unreadable);
+        }
+        job => job?,
+    };
     tx.commit().await?;
     Ok(Some(Claim {
         job,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ExportedFile, Failure};
+use domain::{ErrorCode, ExportedFile, Failure, JobId};
 use sqlx::{Connection, PgConnection};
 
 use super::claim::Claim;
@@ -81,6 +81,28 @@ pub async fn fail(
     events::append(&mut tx, job, EventKind::Failed, None).await?;
     notifications::add(&mut tx, job, NotificationKind::Failed).await?;
     Ok(tx.commit().await?)
+}
+
+/// Ends a job whose row cannot be read, neither for a worker nor for an e-mail.
+pub(super) async fn fail_unreadable(
+    conn: &mut PgConnection,
+    job: JobId,
+    cause: &str,
+) -> Result<(), StoreError> {
+    let failure = Failure::from(ErrorCode::Internal);
+    sqlx::query!(
+        "UPDATE export_jobs
+         SET status = 'FAILED', error_code = $2, error_message = $3, last_error = $4,
+             completed_at = now(), lease_owner = NULL, lease_until = NULL, updated_at = now()
+         WHERE job_id = $1",
+        job.as_uuid(),
+        failure.code.as_str(),
+        failure.message,
+        cause,
+    )
+    .execute(&mut *conn)
+    .await?;
+    events::append(conn, job, EventKind::Failed, None).await
 }
 
 /// Lets the job wait for `delay` and be tried again. Operators see `cause`, users nothing.

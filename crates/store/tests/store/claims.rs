@@ -194,3 +194,26 @@ async fn a_successor_learns_what_was_left_behind() -> Result<()> {
     );
     Ok(())
 }
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_does_not_stop_the_queue() -> Result<()> {
+    let db = Db::fresh().await?;
+    let broken = db.post().await?;
+    sqlx::query(r#"UPDATE export_jobs SET options = '{"csv": {"colour": "red"}}'"#)
+        .execute(&db.pool)
+        .await?;
+    let next = db.post().await?;
+
+    let error = jobs::claim(&mut *db.conn().await?, &worker(1), LEASE)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Corrupt { job, .. } if job == broken));
+    assert_eq!(db.claimed().await?.job.id, next);
+    let (status, code): (String, String) =
+        sqlx::query_as("SELECT status, error_code FROM export_jobs WHERE job_id = $1")
+            .bind(broken.as_uuid())
+            .fetch_one(&db.pool)
+            .await?;
+    assert_eq!((status.as_str(), code.as_str()), ("FAILED", "internal"));
+    Ok(())
+}

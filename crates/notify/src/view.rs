@@ -54,7 +54,7 @@ impl<'a> View<'a> {
         let data_type = &request.data_type;
         let mut view = match email.outcome {
             Outcome::Completed { file, link } => {
-                let until = time(link.expires_at);
+                let until = link.expires_at.format("%Y-%m-%d %H:%M UTC").to_string();
                 let lead = result(file);
                 Self {
                     title: format!("Your export of {data_type} is ready"),

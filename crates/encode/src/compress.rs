@@ -6,11 +6,12 @@ use domain::Compression;
 use flate2::write::GzEncoder;
 use zstd::Encoder as ZstdEncoder;
 
-/// The level of gzip, 0 to 9.
+/// The level of gzip, 0 to 9. Telemetry is half as large again at 1, and about a tenth smaller at 6,
+/// which takes nearly twice the time.
 const GZIP_LEVEL: u32 = 3;
 
-/// The level of zstd, 1 to 22.
-const ZSTD_LEVEL: i32 = 3;
+/// The level of zstd, 1 to 22. Telemetry gets no smaller at 3, which takes twice the time.
+const ZSTD_LEVEL: i32 = 1;
 
 /// How much text gathers before it is compressed: little enough to stay in the processor's cache.
 const CHUNK_BYTES: usize = 128 * 1024;

@@ -71,7 +71,7 @@ impl Encoder {
                 compression,
             } => Format::Text(TextEncoder::json(options, *compression, &schema)),
             Output::Parquet { options } => {
-                Format::Parquet(RowGroupEncoder::new(options, schema.clone(), metadata)?)
+                Format::Parquet(RowGroupEncoder::new(options, &schema, metadata)?)
             }
         };
         Ok(Self { schema, format })

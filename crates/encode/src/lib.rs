@@ -11,7 +11,7 @@
 //! | text | as it is, quoted where needed | string | STRING |
 //! | integers, decimals | exact digits | exact digits | their own type |
 //! | floats | shortest that reads back; `NaN`, `Infinity`, `-Infinity` | the same; `null` | their own type |
-//! | timestamps | RFC 3339, nine fraction digits, `Z` | the same, a string | TIMESTAMP, UTC |
+//! | timestamps | RFC 3339, nine fraction digits, `Z` | the same, a string | TIMESTAMP, UTC; seconds as milliseconds |
 //! | dates | `2026-01-31` | the same, a string | DATE |
 //! | bytes | lower-case hexadecimal | the same, a string | bytes |
 //! | maps | JSON | object | MAP |

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow::util::display::FormatOptions;
 use domain::{ParquetCompression, ParquetOptions};
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
@@ -29,8 +31,15 @@ const GZIP_LEVEL: u32 = 3;
 /// The software that wrote the file, in the form that the format asks for.
 const CREATED_BY: &str = concat!("export-worker version ", env!("CARGO_PKG_VERSION"));
 
+/// A value that does not fit the stored type is an error, not NULL.
+const EXACT: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
+
 /// Writes batches as row groups.
 pub(crate) struct RowGroupEncoder {
+    /// The columns as they are stored, see [`stored`].
     arrow_schema: SchemaRef,
     schema: SchemaDescPtr,
     properties: WriterPropertiesPtr,
@@ -49,9 +58,11 @@ pub(crate) struct RowGroup {
 impl RowGroupEncoder {
     pub(crate) fn new(
         options: &ParquetOptions,
-        arrow_schema: SchemaRef,
+        schema: &Schema,
         metadata: Vec<(String, String)>,
     ) -> Result<Self, EncodeError> {
+        let fields: Vec<_> = schema.fields().iter().map(stored).collect();
+        let arrow_schema = Arc::new(Schema::new(fields));
         // The names inside of lists and maps are those of the format's specification.
         let converter = ArrowSchemaConverter::new().with_coerce_types(true);
         let schema = Arc::new(converter.convert(&arrow_schema)?);
@@ -90,7 +101,12 @@ impl RowGroupEncoder {
         );
         let mut writers = self.columns.create_column_writers(0)?.into_iter();
         for (field, array) in self.arrow_schema.fields().iter().zip(batch.columns()) {
-            for (leaf, mut writer) in compute_leaves(field, array)?.iter().zip(&mut writers) {
+            let array = if array.data_type() == field.data_type() {
+                Arc::clone(array)
+            } else {
+                cast_with_options(array, field.data_type(), &EXACT).map_err(ParquetError::from)?
+            };
+            for (leaf, mut writer) in compute_leaves(field, &array)?.iter().zip(&mut writers) {
                 writer.write(leaf)?;
                 writer.close()?.append_to_row_group(&mut row_group)?;
             }
@@ -109,6 +125,21 @@ impl RowGroupEncoder {
     pub(crate) fn file(&self) -> ParquetFile {
         ParquetFile::new(Arc::clone(&self.schema), Arc::clone(&self.properties))
     }
+}
+
+/// Returns how a column is stored: seconds as milliseconds, since Parquet has no seconds and readers
+/// would see a plain number.
+fn stored(field: &FieldRef) -> FieldRef {
+    let data_type = match field.data_type() {
+        DataType::Timestamp(TimeUnit::Second, zone) => {
+            DataType::Timestamp(TimeUnit::Millisecond, zone.clone())
+        }
+        DataType::List(items) => DataType::List(stored(items)),
+        DataType::Map(entries, sorted) => DataType::Map(stored(entries), *sorted),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(stored).collect()),
+        other => other.clone(),
+    };
+    Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
 /// Statistics, also of each page, and dictionaries are on by default; bloom filters are off.

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, DictionaryArray,
     FixedSizeBinaryArray, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, LargeStringArray, ListArray, MapArray, RecordBatch, StringArray, StructArray,
-    TimestampMicrosecondArray, TimestampMillisecondArray, TimestampNanosecondArray,
-    TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
+    Int64Array, LargeStringArray, ListArray, MapArray, PrimitiveArray, RecordBatch, StringArray,
+    StructArray, TimestampNanosecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field, Fields, Int32Type, Schema};
+use arrow::datatypes::{
+    ArrowTimestampType, DataType, Field, Fields, Int32Type, Schema, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
 use domain::{
     Compression, CsvOptions, JsonLayout, JsonOptions, Output, ParquetCompression, ParquetOptions,
 };
@@ -92,138 +94,90 @@ pub(crate) fn texts(texts: &[Option<&str>]) -> RecordBatch {
 
 /// Makes three rows of every type: a usual value, a corner, NULL.
 pub(crate) fn every_type() -> RecordBatch {
+    batch([texts_and_numbers(), times_and_bytes(), nested()].concat())
+}
+
+type NamedColumns = Vec<(&'static str, ArrayRef)>;
+
+fn texts_and_numbers() -> NamedColumns {
     let dictionary: DictionaryArray<Int32Type> =
         [Some("ERROR"), Some(""), None].into_iter().collect();
     let decimal = Decimal128Array::from(vec![Some(12_345), Some(-1), None])
         .with_precision_and_scale(20, 4)
         .expect("the numbers fit");
+    vec![
+        (
+            "text",
+            three::<StringArray, _>("plain", "a \"b\",\r\n\u{1}é\\"),
+        ),
+        ("large_text", three::<LargeStringArray, _>("=1+1", "")),
+        ("dictionary", Arc::new(dictionary)),
+        ("boolean", three::<BooleanArray, _>(true, false)),
+        ("int8", three::<Int8Array, _>(1, i8::MIN)),
+        ("int16", three::<Int16Array, _>(1, i16::MIN)),
+        ("int32", three::<Int32Array, _>(1, i32::MIN)),
+        ("int64", three::<Int64Array, _>(1, i64::MIN)),
+        ("uint8", three::<UInt8Array, _>(1, u8::MAX)),
+        ("uint16", three::<UInt16Array, _>(1, u16::MAX)),
+        ("uint32", three::<UInt32Array, _>(1, u32::MAX)),
+        ("uint64", three::<UInt64Array, _>(1, u64::MAX)),
+        ("float32", three::<Float32Array, _>(0.1, f32::NEG_INFINITY)),
+        ("float64", three::<Float64Array, _>(1e300, f64::NAN)),
+        ("decimal", Arc::new(decimal)),
+    ]
+}
+
+fn times_and_bytes() -> NamedColumns {
     let fixed = FixedSizeBinaryArray::try_from_sparse_iter_with_size(
         [Some([0xca, 0xfe]), Some([0, 0xff]), None].into_iter(),
         2,
     )
     .expect("the values are of this size");
-    let numbers = ListArray::new(
-        Arc::new(Field::new("element", DataType::UInt64, true)),
-        OffsetBuffer::from_lengths([3, 0, 0]),
-        Arc::new(UInt64Array::from(vec![Some(1), None, Some(u64::MAX)])),
-        Some(NullBuffer::from(vec![true, true, false])),
-    );
-    batch(vec![
-        (
-            "text",
-            Arc::new(StringArray::from(vec![
-                Some("plain"),
-                Some("a \"b\",\r\n\u{1}é\\"),
-                None,
-            ])),
-        ),
-        (
-            "large_text",
-            Arc::new(LargeStringArray::from(vec![Some("=1+1"), Some(""), None])),
-        ),
-        ("dictionary", Arc::new(dictionary)),
-        (
-            "boolean",
-            Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
-        ),
-        (
-            "int8",
-            Arc::new(Int8Array::from(vec![Some(1), Some(i8::MIN), None])),
-        ),
-        (
-            "int16",
-            Arc::new(Int16Array::from(vec![Some(1), Some(i16::MIN), None])),
-        ),
-        (
-            "int32",
-            Arc::new(Int32Array::from(vec![Some(1), Some(i32::MIN), None])),
-        ),
-        (
-            "int64",
-            Arc::new(Int64Array::from(vec![Some(1), Some(i64::MIN), None])),
-        ),
-        (
-            "uint8",
-            Arc::new(UInt8Array::from(vec![Some(1), Some(u8::MAX), None])),
-        ),
-        (
-            "uint16",
-            Arc::new(UInt16Array::from(vec![Some(1), Some(u16::MAX), None])),
-        ),
-        (
-            "uint32",
-            Arc::new(UInt32Array::from(vec![Some(1), Some(u32::MAX), None])),
-        ),
-        (
-            "uint64",
-            Arc::new(UInt64Array::from(vec![Some(1), Some(u64::MAX), None])),
-        ),
-        (
-            "float32",
-            Arc::new(Float32Array::from(vec![
-                Some(0.1),
-                Some(f32::NEG_INFINITY),
-                None,
-            ])),
-        ),
-        (
-            "float64",
-            Arc::new(Float64Array::from(vec![Some(1e300), Some(f64::NAN), None])),
-        ),
-        ("decimal", Arc::new(decimal)),
-        (
-            "second",
-            Arc::new(
-                TimestampSecondArray::from(vec![Some(1), Some(-1), None]).with_timezone("UTC"),
-            ),
-        ),
-        (
-            "milli",
-            Arc::new(
-                TimestampMillisecondArray::from(vec![Some(1), Some(-1), None]).with_timezone("UTC"),
-            ),
-        ),
-        (
-            "micro",
-            Arc::new(
-                TimestampMicrosecondArray::from(vec![Some(1), Some(-1), None]).with_timezone("UTC"),
-            ),
-        ),
+    vec![
+        ("second", utc::<TimestampSecondType>(1, -1)),
+        ("milli", utc::<TimestampMillisecondType>(1, -1)),
+        ("micro", utc::<TimestampMicrosecondType>(1, -1)),
         (
             "nano",
-            Arc::new(
-                TimestampNanosecondArray::from(vec![
-                    Some(1_767_225_600_123_456_789),
-                    Some(-1),
-                    None,
-                ])
-                .with_timezone("UTC"),
-            ),
+            utc::<TimestampNanosecondType>(1_767_225_600_123_456_789, -1),
         ),
-        (
-            "date",
-            Arc::new(Date32Array::from(vec![Some(20_454), Some(-1), None])),
-        ),
-        (
-            "binary",
-            Arc::new(BinaryArray::from(vec![
-                Some(&b"\x00\xff"[..]),
-                Some(b""),
-                None,
-            ])),
-        ),
+        ("date", three::<Date32Array, _>(20_454, -1)),
+        ("binary", three::<BinaryArray, _>(&b"\x00\xff"[..], b"")),
         ("fixed", Arc::new(fixed)),
-        (
-            "map",
-            Arc::new(map(&[
-                Some(&[("http.route", Some("/a?b=\"c\"")), ("empty", None)]),
-                Some(&[]),
-                None,
-            ])),
-        ),
-        ("list", Arc::new(numbers)),
-        ("events", Arc::new(events())),
-    ])
+    ]
+}
+
+fn nested() -> NamedColumns {
+    let map = map(&[
+        Some(&[("http.route", Some("/a?b=\"c\"")), ("empty", None)]),
+        Some(&[]),
+        None,
+    ]);
+    let numbers = UInt64Array::from(vec![Some(1), None, Some(u64::MAX)]);
+    vec![
+        ("map", Arc::new(map)),
+        ("list", Arc::new(list(Arc::new(numbers)))),
+        ("events", Arc::new(list(Arc::new(events())))),
+    ]
+}
+
+fn three<A: Array + From<Vec<Option<T>>> + 'static, T>(usual: T, corner: T) -> ArrayRef {
+    Arc::new(A::from(vec![Some(usual), Some(corner), None]))
+}
+
+fn utc<T: ArrowTimestampType>(usual: i64, corner: i64) -> ArrayRef {
+    let times: PrimitiveArray<T> = [Some(usual), Some(corner), None].into_iter().collect();
+    Arc::new(times.with_timezone("UTC"))
+}
+
+/// Makes three rows: all of the items, none, NULL.
+pub(crate) fn list(items: ArrayRef) -> ListArray {
+    ListArray::new(
+        Arc::new(Field::new("element", items.data_type().clone(), true)),
+        OffsetBuffer::from_lengths([items.len(), 0, 0]),
+        items,
+        Some(NullBuffer::from(vec![true, true, false])),
+    )
 }
 
 type Entries<'a> = &'a [(&'a str, Option<&'a str>)];
@@ -248,8 +202,8 @@ pub(crate) fn map(rows: &[Option<Entries<'_>>]) -> MapArray {
     )
 }
 
-/// Makes a list of structs with a time, a name and a map in each.
-fn events() -> ListArray {
+/// Makes structs with a time, a name and a map in each.
+fn events() -> StructArray {
     let times = TimestampNanosecondArray::from(vec![1_000_000_007, -1]).with_timezone("UTC");
     let names = StringArray::from(vec![Some("exception"), None]);
     let attributes = map(&[Some(&[("stack", Some("a\n\tb"))]), None]);
@@ -259,11 +213,5 @@ fn events() -> ListArray {
         Field::new("attributes", attributes.data_type().clone(), true),
     ]);
     let columns: Vec<ArrayRef> = vec![Arc::new(times), Arc::new(names), Arc::new(attributes)];
-    let events = StructArray::new(fields, columns, None);
-    ListArray::new(
-        Arc::new(Field::new("element", events.data_type().clone(), true)),
-        OffsetBuffer::from_lengths([2, 0, 0]),
-        Arc::new(events),
-        Some(NullBuffer::from(vec![true, true, false])),
-    )
+    StructArray::new(fields, columns, None)
 }

@@ -4,20 +4,22 @@ use std::slice;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchReader, StringArray, UInt64Array,
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchReader, StringArray,
+    TimestampMillisecondArray, TimestampSecondArray, UInt64Array,
 };
-use arrow::compute::concat_batches;
-use arrow::datatypes::UInt64Type;
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, TimeUnit, UInt64Type};
 use bytes::Bytes;
 use domain::ParquetCompression;
+use encode::{BlockPosition, EncodeError, Encoder};
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
-use parquet::basic::{Encoding, LogicalType, TimeUnit};
+use parquet::basic::{Encoding, LogicalType, TimeUnit as ParquetTimeUnit};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 use proptest::prelude::*;
 
-use crate::fixtures::{batch, every_type, file, parquet, split};
+use crate::fixtures::{batch, every_type, file, list, parquet, split};
 
 const ZSTD: ParquetCompression = ParquetCompression::Zstd;
 
@@ -72,6 +74,27 @@ fn check_offsets(metadata: &ParquetMetaData) {
     }
 }
 
+/// Returns the batch as it comes back: Parquet has no seconds.
+fn stored(batch: &RecordBatch) -> RecordBatch {
+    let columns = batch
+        .schema()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, array)| {
+            let array = match field.data_type() {
+                DataType::Timestamp(TimeUnit::Second, zone) => {
+                    let milliseconds = DataType::Timestamp(TimeUnit::Millisecond, zone.clone());
+                    cast(array, &milliseconds).expect("seconds are milliseconds")
+                }
+                _ => Arc::clone(array),
+            };
+            (field.name().clone(), array, true)
+        })
+        .collect::<Vec<_>>();
+    RecordBatch::try_from_iter_with_nullable(columns).expect("columns are equally long")
+}
+
 #[test]
 fn every_type_comes_back() {
     let batch = every_type();
@@ -88,10 +111,12 @@ fn every_type_comes_back() {
         );
         check_offsets(open(file.clone()).metadata());
         let back = read(file);
-        assert_eq!(back.schema().fields(), batch.schema().fields());
-        for (index, field) in batch.schema().fields().iter().enumerate() {
+        let expected = stored(&batch);
+        assert_eq!(back.schema().fields(), expected.schema().fields());
+        for (index, field) in back.schema().fields().iter().enumerate() {
             // NaN is not equal to itself, but looks the same.
-            let [written, read] = [&batch, &back].map(|batch| format!("{:?}", batch.column(index)));
+            let [written, read] =
+                [&expected, &back].map(|batch| format!("{:?}", batch.column(index)));
             assert_eq!(read, written, "{}", field.name());
         }
     }
@@ -112,7 +137,7 @@ fn other_readers_see_the_types_too() {
             .find(|column| column.path().string() == path)
             .unwrap()
     };
-    let nanoseconds = LogicalType::timestamp(true, TimeUnit::NANOS);
+    let nanoseconds = LogicalType::timestamp(true, ParquetTimeUnit::NANOS);
     assert_eq!(of("nano").logical_type_ref(), Some(&nanoseconds));
     assert!(matches!(
         of("map.key_value.key").logical_type_ref(),
@@ -124,6 +149,26 @@ fn other_readers_see_the_types_too() {
     ));
     of("list.list.element");
     of("events.list.element.attributes.key_value.value");
+}
+
+#[test]
+fn seconds_are_milliseconds_also_inside_of_lists() {
+    let seconds = TimestampSecondArray::from(vec![1, -1]).with_timezone("UTC");
+    let rows = batch(vec![("times", Arc::new(list(Arc::new(seconds))))]);
+    let file = file(&parquet(ZSTD), rows.schema_ref(), slice::from_ref(&rows));
+    let back = read(file);
+    let items = back.column(0).as_list::<i32>().values();
+    let milliseconds = TimestampMillisecondArray::from(vec![1_000, -1_000]).with_timezone("UTC");
+    assert_eq!(items.as_ref(), &milliseconds as &dyn Array);
+}
+
+#[test]
+fn seconds_that_no_millisecond_can_hold_are_an_error() {
+    let seconds = TimestampSecondArray::from(vec![i64::MAX]).with_timezone("UTC");
+    let rows = batch(vec![("time", Arc::new(seconds))]);
+    let encoder = Encoder::new(&parquet(ZSTD), rows.schema(), Vec::new()).unwrap();
+    let result = encoder.encode(&rows, BlockPosition::First);
+    assert!(matches!(result, Err(EncodeError::Parquet(_))));
 }
 
 #[test]
@@ -156,7 +201,8 @@ fn a_file_without_rows_has_the_schema() {
         let file = Bytes::from(file(&parquet(ZSTD), &schema, &blocks));
         let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
         assert_eq!(builder.metadata().num_row_groups(), 0);
-        assert_eq!(builder.schema().fields(), schema.fields());
+        let expected = stored(&RecordBatch::new_empty(schema.clone())).schema();
+        assert_eq!(builder.schema().fields(), expected.fields());
         assert_eq!(builder.build().unwrap().count(), 0);
     }
 }

@@ -208,7 +208,7 @@ async fn a_row_that_cannot_be_read_does_not_stop_the_queue() -> Result<()> {
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { job, .. } if job == broken));
-    assert_eq!(db.claimed().await?.job.id, next);
+    assert_eq!(db.claim().await?.expect("due").job.id, next);
     let (status, code): (String, String) =
         sqlx::query_as("SELECT status, error_code FROM export_jobs WHERE job_id = $1")
             .bind(broken.as_uuid())

@@ -88,8 +88,10 @@ pub struct PipelineConfig {
     pub block_rows: usize,
     /// Rows of a Parquet row group, at most.
     pub row_group_rows: usize,
-    /// Bytes of a block before it is encoded, about.
+    /// Bytes of a block of CSV or JSON before it is encoded, about.
     pub block_bytes: usize,
+    /// Bytes of a Parquet row group before it is encoded, about.
+    pub row_group_bytes: usize,
     /// The shortest time between two writes of a job's progress.
     pub progress_interval_ms: u64,
 }

@@ -218,13 +218,12 @@ impl Pipeline {
     }
 
     fn block_limits(&self, format: Format) -> BlockLimits {
-        BlockLimits {
-            rows: match format {
-                Format::Csv | Format::Json => self.config.block_rows,
-                Format::Parquet => self.config.row_group_rows,
-            },
-            bytes: self.config.block_bytes,
-        }
+        let config = &self.config;
+        let (rows, bytes) = match format {
+            Format::Csv | Format::Json => (config.block_rows, config.block_bytes),
+            Format::Parquet => (config.row_group_rows, config.row_group_bytes),
+        };
+        BlockLimits { rows, bytes }
     }
 }
 

@@ -34,16 +34,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("devstack", &[]),
     ("xtask", &["devstack", "domain"]),
-    ("e2e", &[]),
+    // The journeys may look at everything that ships.
+    (
+        "e2e",
+        &[
+            "api", "devstack", "domain", "encode", "notify", "queue", "runtime", "sink", "source",
+            "store", "worker",
+        ],
+    ),
 ];
-
-/// What only tests use: any crate may have the devstack, and the journeys may look at every crate.
-const TEST_ARROWS: &[(&str, &[&str])] = &[(
-    "e2e",
-    &[
-        "domain", "encode", "notify", "queue", "runtime", "sink", "source", "store",
-    ],
-)];
 
 /// Checks the workspace.
 pub(crate) async fn run() -> Result<()> {
@@ -94,20 +93,19 @@ fn violations(metadata: &Metadata) -> Vec<String> {
     let members: BTreeSet<&str> = metadata.packages.iter().map(|p| p.name.as_str()).collect();
     let mut violations = Vec::new();
     for package in &metadata.packages {
-        let Some(allowed) = targets(ARROWS, &package.name) else {
+        let Some((_, allowed)) = ARROWS.iter().find(|(from, _)| *from == package.name) else {
             violations.push(format!(
                 "{} is new: say in crates/xtask/src/check_deps.rs what it may depend on",
                 package.name
             ));
             continue;
         };
-        let for_tests = targets(TEST_ARROWS, &package.name).unwrap_or_default();
         for dependency in &package.dependencies {
             let target = dependency.name.as_str();
             let is_dev = dependency.kind.as_deref() == Some("dev");
             let is_allowed = !members.contains(target)
                 || allowed.contains(&target)
-                || is_dev && (target == "devstack" || for_tests.contains(&target));
+                || is_dev && target == "devstack";
             if !is_allowed {
                 let kind = dependency.kind.as_deref().unwrap_or("normal");
                 violations.push(format!(
@@ -123,13 +121,6 @@ fn violations(metadata: &Metadata) -> Vec<String> {
         }
     }
     violations
-}
-
-fn targets<'a>(arrows: &[(&str, &'a [&'a str])], name: &str) -> Option<&'a [&'a str]> {
-    arrows
-        .iter()
-        .find(|(from, _)| *from == name)
-        .map(|(_, to)| *to)
 }
 
 #[cfg(test)]

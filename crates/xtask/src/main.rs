@@ -1,5 +1,10 @@
 //! The developers' commands: `cargo xtask --help`.
 
+#![expect(
+    clippy::large_futures,
+    reason = "one command runs per process; what its future weighs does not matter"
+)]
+
 mod bench;
 mod cargo;
 mod check_deps;

@@ -57,7 +57,7 @@ pub(crate) async fn start_services(command: &str) -> Result<Devstack> {
     install().await?;
     terminal::step(
         "Start PostgreSQL, Redis, ClickHouse (chDB), S3 and SMTP",
-        Box::pin(Devstack::start(&directory(command))),
+        Devstack::start(&directory(command)),
     )
     .await
 }
@@ -208,8 +208,7 @@ impl Product {
         rows: u64,
         work: impl AsyncFnOnce(&Self) -> Result<()>,
     ) -> Result<()> {
-        let (product, mut services) =
-            or_interrupted(Box::pin(Self::start(command, preset, rows))).await?;
+        let (product, mut services) = or_interrupted(Self::start(command, preset, rows)).await?;
         let outcome = or_interrupted(async {
             tokio::select! {
                 outcome = work(&product) => outcome,

@@ -1,0 +1,247 @@
+//! The API as a dashboard uses it.
+
+use anyhow::{Context, Result, bail, ensure};
+use devstack::{Env, Service, TOKEN_AUDIENCE, TOKEN_ISSUER};
+use domain::{Clock, SystemClock};
+use jsonwebtoken::{EncodingKey, Header};
+use reqwest::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use reqwest::{Client, Method, Response, StatusCode, redirect};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::eventually;
+use crate::world::Tenant;
+
+/// A running `export-api`, and a user who is logged in.
+#[derive(Debug)]
+pub struct Api {
+    /// The process.
+    pub service: Service,
+    url: String,
+    http: Client,
+    secret: String,
+    token: String,
+}
+
+/// A job as the API shows it.
+pub type Job = Value;
+
+/// A downloaded file.
+#[derive(Debug)]
+pub struct Download {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Its media type.
+    pub content_type: String,
+    /// How a browser is told to save it.
+    pub disposition: String,
+}
+
+impl Api {
+    pub(crate) fn new(service: Service, url: String, env: &Env, tenant: &Tenant) -> Result<Self> {
+        let http = Client::builder()
+            .redirect(redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            service,
+            url,
+            http,
+            token: token(&env.jwt_secret, tenant)?,
+            secret: env.jwt_secret.clone(),
+        })
+    }
+
+    /// Sends a request as our user.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response> {
+        self.send_as(&self.token, method, path, body).await
+    }
+
+    /// Gets a path as the user of another tenant.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn get_as(&self, tenant: &Tenant, path: &str) -> Result<Response> {
+        let token = token(&self.secret, tenant)?;
+        self.send_as(&token, Method::GET, path, None).await
+    }
+
+    async fn send_as(
+        &self,
+        token: &str,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response> {
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        Ok(request.send().await?)
+    }
+
+    /// Gets a path and returns the status and the JSON.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is no JSON.
+    pub async fn get(&self, path: &str) -> Result<(StatusCode, Value)> {
+        let answer = self.send(Method::GET, path, None).await?;
+        Ok((answer.status(), answer.json().await?))
+    }
+
+    /// Asks for an export of 2026-01-01 and returns the status and the answer. `body` has what is
+    /// not the default.
+    ///
+    /// # Errors
+    ///
+    /// When the answer is no JSON.
+    pub async fn post(&self, body: &Value) -> Result<(StatusCode, Value)> {
+        let mut whole = json!({
+            "data_type": "logs",
+            "format": "csv",
+            "start_time": "2026-01-01T00:00:00Z",
+            "end_time": "2026-01-02T00:00:00Z",
+        });
+        for (name, value) in body.as_object().context("an object")? {
+            whole[name] = value.clone();
+        }
+        let answer = self
+            .send(Method::POST, "/api/v1/export", Some(&whole))
+            .await?;
+        Ok((answer.status(), answer.json().await?))
+    }
+
+    /// Asks for an export that must be accepted, and returns its id.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub async fn accepted(&self, body: &Value) -> Result<String> {
+        let (status, answer) = self.post(body).await?;
+        ensure!(status == StatusCode::ACCEPTED, "{status}: {answer}");
+        ensure!(answer["status"] == "PENDING", "{answer}");
+        Ok(answer["job_id"].as_str().context("an id")?.to_owned())
+    }
+
+    /// Returns a job.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn job(&self, id: &str) -> Result<Job> {
+        let (status, job) = self.get(&format!("/api/v1/export/{id}")).await?;
+        ensure!(status == StatusCode::OK, "{status}: {job}");
+        Ok(job)
+    }
+
+    /// Waits until a job has ended, and watches that its progress never goes back.
+    ///
+    /// # Errors
+    ///
+    /// When it does not end, or its progress goes back.
+    pub async fn ended(&self, id: &str) -> Result<Job> {
+        let mut last = 0;
+        eventually("the end of the job", async || {
+            let job = self.job(id).await?;
+            let progress = job["progress"].as_u64().context("a number")?;
+            ensure!(
+                (last..=100).contains(&progress),
+                "from {last} to {progress}"
+            );
+            last = progress;
+            let live =
+                ["PENDING", "PROCESSING"].contains(&job["status"].as_str().unwrap_or_default());
+            Ok((!live).then_some(job))
+        })
+        .await
+    }
+
+    /// Waits until a job is completed.
+    ///
+    /// # Errors
+    ///
+    /// When it ends otherwise.
+    pub async fn completed(&self, id: &str) -> Result<Job> {
+        let job = self.ended(id).await?;
+        ensure!(
+            job["status"] == "COMPLETED" && job["progress"] == 100,
+            "{job}"
+        );
+        Ok(job)
+    }
+
+    /// Waits until a job has failed.
+    ///
+    /// # Errors
+    ///
+    /// When it ends otherwise.
+    pub async fn failed(&self, id: &str) -> Result<Job> {
+        let job = self.ended(id).await?;
+        ensure!(job["status"] == "FAILED", "{job}");
+        Ok(job)
+    }
+
+    /// Downloads the file of a completed job, and checks size and checksum against the job.
+    ///
+    /// # Errors
+    ///
+    /// When anything does not fit.
+    pub async fn download(&self, job: &Job) -> Result<Download> {
+        let path = job["download_url"].as_str().context("a link")?;
+        let answer = self.send(Method::GET, path, None).await?;
+        ensure!(answer.status() == StatusCode::FOUND, "{}", answer.status());
+        let location = answer.headers()[LOCATION].to_str()?.to_owned();
+        let file = self.fetch(&location).await?;
+        let described = &job["file"];
+        ensure!(described["size_bytes"] == file.bytes.len(), "{described}");
+        ensure!(
+            described["sha256"] == hex::encode(Sha256::digest(&file.bytes)),
+            "{described}"
+        );
+        let name = described["name"].as_str().context("a name")?;
+        ensure!(file.disposition.contains(name), "{}", file.disposition);
+        Ok(file)
+    }
+
+    /// Follows a signed link, without any token.
+    ///
+    /// # Errors
+    ///
+    /// When the storage refuses it.
+    pub async fn fetch(&self, signed: &str) -> Result<Download> {
+        let answer = self.http.get(signed).send().await?;
+        if !answer.status().is_success() {
+            bail!("{}: {}", answer.status(), answer.text().await?);
+        }
+        ensure!(
+            answer.headers().get(CONTENT_ENCODING).is_none(),
+            "a browser would unpack it"
+        );
+        let header = |name| Ok::<_, anyhow::Error>(answer.headers()[name].to_str()?.to_owned());
+        Ok(Download {
+            content_type: header(CONTENT_TYPE)?,
+            disposition: header(CONTENT_DISPOSITION)?,
+            bytes: answer.bytes().await?.into(),
+        })
+    }
+}
+
+fn token(secret: &str, tenant: &Tenant) -> Result<String> {
+    let claims = json!({
+        "sub": tenant.user,
+        "organizationId": tenant.organization,
+        "iss": TOKEN_ISSUER,
+        "aud": TOKEN_AUDIENCE,
+        "exp": SystemClock.now().timestamp() + 3600,
+    });
+    let key = EncodingKey::from_secret(secret.as_bytes());
+    Ok(jsonwebtoken::encode(&Header::default(), &claims, &key)?)
+}

@@ -1,0 +1,185 @@
+//! A database, a bucket and two organizations of a journey's own, and the product's binaries.
+
+use std::env;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use devstack::{
+    Env, Mailbox, Service, export_environment, free_port, fresh_bucket, fresh_database,
+};
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::PATIENCE;
+use crate::api::Api;
+use crate::clickhouse::ClickHouse;
+
+/// An organization and its user.
+#[derive(Clone, Debug)]
+pub struct Tenant {
+    /// The organization.
+    pub organization: Uuid,
+    /// Its user.
+    pub user: Uuid,
+    /// The user's address.
+    pub email: String,
+}
+
+/// Everything that a journey needs. Other journeys do not see it.
+#[derive(Debug)]
+pub struct World {
+    /// The services; a journey may put others in their place before it starts the binaries.
+    pub env: Env,
+    /// The organization that exports.
+    pub ours: Tenant,
+    /// Another organization.
+    pub theirs: Tenant,
+    /// ClickHouse.
+    pub clickhouse: ClickHouse,
+    /// Where logs and private services live.
+    pub dir: TempDir,
+    queue: String,
+}
+
+impl World {
+    /// Makes a world with empty tables.
+    ///
+    /// # Errors
+    ///
+    /// When a service fails.
+    pub async fn new() -> Result<Self> {
+        runtime::tls::init();
+        let shared = Env::shared();
+        let mut env = shared.clone();
+        env.postgres_url = fresh_database(shared).await?;
+        env.s3.bucket = fresh_bucket(shared).await?;
+        let mut postgres = PgConnection::connect(&env.postgres_url).await?;
+        store::MIGRATOR.run(&mut postgres).await?;
+        let world = Self {
+            ours: tenant(&mut postgres).await?,
+            theirs: tenant(&mut postgres).await?,
+            clickhouse: ClickHouse::new(&env),
+            dir: tempfile::tempdir()?,
+            queue: format!("e2e-{}", Uuid::new_v4().simple()),
+            env,
+        };
+        world.clickhouse.script("otel.sql", &[]).await?;
+        world.clickhouse.script("telemetryflow.sql", &[]).await?;
+        Ok(world)
+    }
+
+    /// Fills the tables of a preset with sample telemetry of an organization, on 2026-01-01.
+    ///
+    /// # Errors
+    ///
+    /// What ClickHouse says.
+    pub async fn seed(&self, preset: &str, tenant: &Tenant, rows: u64) -> Result<()> {
+        let parameters = [
+            ("organization", &*tenant.organization.to_string()),
+            ("start", "2026-01-01 00:00:00.000000000"),
+            ("seconds", "86400"),
+            ("rows", &*rows.to_string()),
+        ];
+        self.clickhouse
+            .script(&format!("{preset}_sample.sql"), &parameters)
+            .await
+    }
+
+    /// Starts `export-api`, and returns a client of our user.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn api(&self, overrides: &[(&str, &str)]) -> Result<Api> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let url = format!("http://{listen}");
+        let mut service = self.spawn("API", "EXPORT__HTTP__LISTEN", &listen, overrides)?;
+        service
+            .wait_until_ready(&format!("{url}/healthz"), PATIENCE)
+            .await?;
+        Api::new(service, url, &self.env, &self.ours)
+    }
+
+    /// Starts `export-worker`.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn worker(&self, overrides: &[(&str, &str)]) -> Result<Service> {
+        let listen = format!("127.0.0.1:{}", free_port()?);
+        let mut service = self.spawn("WORKER", "EXPORT__WORKER__LISTEN", &listen, overrides)?;
+        let healthz = format!("http://{listen}/healthz");
+        service.wait_until_ready(&healthz, PATIENCE).await?;
+        Ok(service)
+    }
+
+    fn spawn(
+        &self,
+        binary: &str,
+        listen_key: &str,
+        listen: &str,
+        overrides: &[(&str, &str)],
+    ) -> Result<Service> {
+        let variable = format!("EXPORT_{binary}_BIN");
+        let path = env::var_os(&variable).with_context(|| {
+            format!("{variable} is not set: run the tests with `cargo xtask test`")
+        })?;
+        let ours = [
+            (listen_key, listen),
+            ("EXPORT__REDIS__NAME", &self.queue),
+            // Journeys wait for what happens, not for schedules.
+            ("EXPORT__WORKER__POLL_INTERVAL_MS", "200"),
+            ("EXPORT__RETRY__FIRST_DELAY_MS", "200"),
+            ("EXPORT__NOTIFICATIONS__POLL_INTERVAL_MS", "200"),
+            ("EXPORT__NOTIFICATIONS__FIRST_DELAY_MS", "200"),
+        ];
+        let environment = export_environment(&self.env, &[&ours, overrides].concat());
+        let log = self.dir.path().join(format!("{binary}.log"));
+        Service::spawn(&PathBuf::from(path), &environment, &log)
+    }
+
+    /// Connects to Postgres.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be reached.
+    pub async fn postgres(&self) -> Result<PgConnection> {
+        Ok(PgConnection::connect(&self.env.postgres_url).await?)
+    }
+
+    /// Returns the e-mails to our user once there are `count`.
+    ///
+    /// # Errors
+    ///
+    /// When there are not so many after a while.
+    pub async fn mails(&self, count: usize) -> Result<Vec<devstack::Mail>> {
+        let mailbox = Mailbox::new(&self.env.mailbox_url);
+        crate::eventually("e-mails", async || {
+            let mut mails = mailbox.messages().await?;
+            mails.retain(|mail| mail.to.contains(&self.ours.email));
+            Ok((mails.len() >= count).then_some(mails))
+        })
+        .await
+    }
+}
+
+async fn tenant(postgres: &mut PgConnection) -> Result<Tenant> {
+    let (organization, user) = (Uuid::new_v4(), Uuid::new_v4());
+    let email = format!("{}@example.test", user.simple());
+    sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
+        .bind(organization)
+        .execute(&mut *postgres)
+        .await?;
+    sqlx::query("INSERT INTO users (id, organization_id, email) VALUES ($1, $2, $3)")
+        .bind(user)
+        .bind(organization)
+        .bind(&email)
+        .execute(postgres)
+        .await?;
+    Ok(Tenant {
+        organization,
+        user,
+        email,
+    })
+}

@@ -1,0 +1,93 @@
+//! Services of a world's own that can be looked into or broken: an S3 server, proxies, large rows.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use devstack::{Proxy, S3};
+use e2e::{Tenant, World, eventually};
+use reqwest::Url;
+
+const NAME: &str = "exports";
+
+/// An S3 server with one bucket, and what is in it.
+pub(crate) struct Bucket {
+    /// The server.
+    pub(crate) s3: S3,
+    root: PathBuf,
+}
+
+impl Bucket {
+    /// Starts a server for the binaries that start from now on.
+    pub(crate) async fn start(world: &mut World) -> Result<Self> {
+        let s3 = S3::start(world.dir.path()).await?;
+        s3.create_bucket(NAME)?;
+        world.env.s3 = s3.env(NAME);
+        let root = world.dir.path().join("s3");
+        Ok(Self { s3, root })
+    }
+
+    /// Returns the keys of the objects.
+    pub(crate) fn objects(&self) -> Result<Vec<String>> {
+        let mut keys = Vec::new();
+        collect(&self.root.join(NAME), "", &mut keys)?;
+        Ok(keys)
+    }
+
+    /// Returns what the server keeps of uploads that are neither completed nor aborted.
+    pub(crate) fn uploads(&self) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.root)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.starts_with(".upload") {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// Waits until a part of an upload has arrived.
+    pub(crate) async fn part_arrived(&self) -> Result<()> {
+        eventually("a part of an upload", async || {
+            let uploads = self.uploads()?;
+            Ok(uploads.iter().any(|name| name.contains(".part-")).then_some(()))
+        })
+        .await
+    }
+}
+
+fn collect(dir: &Path, prefix: &str, keys: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), &format!("{name}/"), keys)?;
+        } else {
+            keys.push(name);
+        }
+    }
+    Ok(())
+}
+
+/// Starts a proxy before the server of `url`, and returns the URL through it.
+pub(crate) async fn proxy_before(url: &str) -> Result<(Proxy, String)> {
+    let mut url = Url::parse(url)?;
+    let host = url.host_str().context("a host")?;
+    let target: SocketAddr = format!("{host}:{}", url.port().context("a port")?).parse()?;
+    let proxy = Proxy::start(target).await?;
+    url.set_port(Some(proxy.addr().port())).ok().context("a URL with a port")?;
+    Ok((proxy, url.into()))
+}
+
+/// Inserts log records with bodies of a thousand bytes that no compression makes much smaller.
+pub(crate) async fn insert_bulk(world: &World, tenant: &Tenant, rows: u64) -> Result<()> {
+    let sql = "INSERT INTO otel_logs (Timestamp, TimestampTime, Body, ResourceAttributes) \
+         SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') + number AS t, t, \
+         randomPrintableASCII(1000), map('telemetryflow.organization.id', {organization:String}) \
+         FROM numbers({rows:UInt64})";
+    let organization = tenant.organization.to_string();
+    let parameters = [("organization", &*organization), ("rows", &*rows.to_string())];
+    world.clickhouse.run(sql, &parameters).await?;
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Postgres goes away for a while: the API says so, and a running export goes on.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use devstack::{Proxy, Service};
+use e2e::{Api, World, eventually};
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::bucket::{insert_bulk, proxy_before};
+use crate::{files, reference};
+
+const ROWS: u64 = 10_000;
+
+/// A world whose binaries reach Postgres and ClickHouse through proxies.
+struct Journey {
+    world: World,
+    postgres: Proxy,
+    clickhouse: Proxy,
+    api: Api,
+    _worker: Service,
+}
+
+impl Journey {
+    async fn begin(lease_s: &str) -> Result<Self> {
+        let world = World::new().await?;
+        insert_bulk(&world, &world.ours, ROWS).await?;
+        let (postgres, postgres_url) = proxy_before(&world.env.postgres_url).await?;
+        let (clickhouse, clickhouse_url) = proxy_before(&world.env.clickhouse_url).await?;
+        let settings = [
+            ("EXPORT__POSTGRES__URL", postgres_url.as_str()),
+            ("EXPORT__POSTGRES__ACQUIRE_TIMEOUT_MS", "500"),
+            ("EXPORT__CLICKHOUSE__URL", &clickhouse_url),
+            ("EXPORT__WORKER__LEASE_S", lease_s),
+            ("EXPORT__PIPELINE__BLOCK_ROWS", "200"),
+            ("EXPORT__PIPELINE__PROGRESS_INTERVAL_MS", "50"),
+        ];
+        let api = world.api(&settings).await?;
+        let worker = world.worker(&settings).await?;
+        Ok(Self {
+            postgres,
+            clickhouse,
+            api,
+            _worker: worker,
+            world,
+        })
+    }
+
+    /// Starts an export that goes slowly, and returns its id once some of its rows are written.
+    async fn slow_export(&self) -> Result<String> {
+        self.clickhouse.throttle(2_000_000);
+        let id = self.api.accepted(&json!({"format": "json", "compression": "none"})).await?;
+        eventually("the first rows", async || {
+            let job = self.api.job(&id).await?;
+            Ok((job["rows_exported"].as_u64() > Some(0)).then_some(()))
+        })
+        .await?;
+        Ok(id)
+    }
+
+    /// Waits for the whole file, and returns how many attempts it took.
+    async fn attempts(&self, id: &str) -> Result<i32> {
+        let job = self.api.completed(id).await?;
+        let rows = reference::rows(&self.world.clickhouse, "otel", "logs", &self.world.ours).await?;
+        reference::check(files::json_lines(&self.api.download(&job).await?.bytes)?, rows)?;
+        let attempts = sqlx::query_scalar("SELECT attempts FROM export_jobs");
+        Ok(attempts.fetch_one(&mut self.world.postgres().await?).await?)
+    }
+}
+
+async fn problem(api: &Api, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+    let answer = api.send(method, path, body).await?;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.headers().contains_key(RETRY_AFTER));
+    Ok(answer.json().await?)
+}
+
+#[tokio::test]
+async fn an_outage_shorter_than_the_lease_costs_no_attempt() -> Result<()> {
+    let journey = Journey::begin("20").await?;
+    let id = journey.slow_export().await?;
+    journey.postgres.refuse().await;
+    let job = problem(&journey.api, Method::GET, &format!("/api/v1/export/{id}"), None).await?;
+    assert_eq!(job["code"], "unavailable");
+    let body = json!({
+        "data_type": "logs", "format": "csv",
+        "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
+    });
+    let posted = problem(&journey.api, Method::POST, "/api/v1/export", Some(&body)).await?;
+    assert_eq!(posted["code"], "unavailable");
+    let (status, ready) = journey.api.get("/readyz").await?;
+    assert_eq!((status, &ready["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("down")));
+    assert_eq!(ready["dependencies"]["postgres"]["status"], "down");
+    assert_eq!(ready["dependencies"]["s3"]["status"], "up");
+    journey.postgres.heal().await?;
+    assert_eq!(journey.attempts(&id).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_outage_at_the_very_end_costs_no_attempt() -> Result<()> {
+    let journey = Journey::begin("20").await?;
+    let id = journey.slow_export().await?;
+    journey.postgres.refuse().await;
+    journey.clickhouse.heal().await?;
+    // Long enough for the rest of the file, so that only its end is left to be noted.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    journey.postgres.heal().await?;
+    assert_eq!(journey.attempts(&id).await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_lease_starts_the_job_over() -> Result<()> {
+    let journey = Journey::begin("2").await?;
+    let id = journey.slow_export().await?;
+    journey.postgres.refuse().await;
+    eventually("the end of the lease", async || {
+        let over = sqlx::query_scalar("SELECT lease_until < now() FROM export_jobs");
+        let over: Option<bool> = over.fetch_one(&mut journey.world.postgres().await?).await?;
+        Ok((over == Some(true)).then_some(()))
+    })
+    .await?;
+    journey.clickhouse.heal().await?;
+    journey.postgres.heal().await?;
+    assert!(journey.attempts(&id).await? >= 1);
+    Ok(())
+}

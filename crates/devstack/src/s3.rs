@@ -4,7 +4,7 @@ mod faults;
 mod operation;
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -60,6 +60,7 @@ impl S3 {
         let answers = Answers {
             service: service.build(),
             faults: Faults::default(),
+            buckets: data.path().to_owned(),
         };
         let listener = listen().await?;
         let s3 = Self {
@@ -149,6 +150,7 @@ impl S3 {
 struct Answers {
     service: S3Service,
     faults: Faults,
+    buckets: PathBuf,
 }
 
 impl Answers {
@@ -169,6 +171,10 @@ impl Answers {
             let _ = request.into_body().collect().await;
             return Ok(refusal(status));
         }
+        if operation.is_some() && !self.has_bucket(request.uri()) {
+            let _ = request.into_body().collect().await;
+            return Ok(error(StatusCode::NOT_FOUND, "NoSuchBucket"));
+        }
         let overrides = overrides(request.uri());
         let mut response = self.service.call(request.map(Body::from)).await?;
         if let Some((status, Moment::After)) = fault {
@@ -180,6 +186,12 @@ impl Answers {
             response.headers_mut().extend(overrides);
         }
         Ok(response)
+    }
+
+    /// Tells whether the bucket of a path-style request exists, which `s3s-fs` does not ask.
+    fn has_bucket(&self, uri: &Uri) -> bool {
+        let bucket = uri.path().trim_start_matches('/').split('/').next();
+        bucket.is_some_and(|bucket| self.buckets.join(bucket).is_dir())
     }
 }
 
@@ -204,6 +216,10 @@ fn refusal(status: StatusCode) -> Response<Body> {
         StatusCode::SERVICE_UNAVAILABLE => "SlowDown",
         _ => "InternalError",
     };
+    error(status, code)
+}
+
+fn error(status: StatusCode, code: &str) -> Response<Body> {
     let xml = format!("<Error><Code>{code}</Code><Message>as a test wants it</Message></Error>");
     let mut response = Response::new(Body::from(xml));
     *response.status_mut() = status;

@@ -41,14 +41,17 @@ impl Lease {
         loop {
             tokio::time::sleep(self.length / 3).await;
             let asked = Instant::now();
-            match self.renew().await {
-                Ok(()) => renewed = asked,
-                Err(StoreError::LeaseLost) => break,
-                Err(_) if renewed.elapsed() >= self.length => break,
-                Err(error) => tracing::warn!(
+            // A network that hangs must not hide that the lease ends.
+            let answer = tokio::time::timeout(self.length / 3, self.renew()).await;
+            match answer {
+                Ok(Ok(())) => renewed = asked,
+                Ok(Err(StoreError::LeaseLost)) => break,
+                Ok(Err(_)) | Err(_) if renewed.elapsed() >= self.length * 2 / 3 => break,
+                Ok(Err(error)) => tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "lease not renewed yet"
                 ),
+                Err(_) => tracing::warn!("lease not renewed in time"),
             }
         }
         tracing::warn!(job.id = %self.claim.job.id, "lease lost");

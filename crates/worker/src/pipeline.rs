@@ -7,6 +7,7 @@ mod progress;
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{Classify, ErrorClass, ErrorCode, ExportedFile, Format, Violation};
 use encode::{BlockPosition, EncodeError, Encoder};
@@ -94,6 +95,15 @@ impl Classify for PipelineError {
     }
 }
 
+/// How long an attempt that was told to stop goes on cleaning up behind a storage that hangs.
+const CLEAN_UP: Duration = Duration::from_secs(3);
+
+/// Waits until `token` has been cancelled for as long as `time`.
+async fn cancelled_for(token: &CancellationToken, time: Duration) {
+    token.cancelled().await;
+    tokio::time::sleep(time).await;
+}
+
 fn list(violations: &[Violation]) -> String {
     let lines: Vec<_> = violations.iter().map(ToString::to_string).collect();
     lines.join("; ")
@@ -118,17 +128,30 @@ impl Pipeline {
         let encoder = Encoder::new(&job.request.output, query.schema(), file_metadata(lease))?;
         let encoder = Arc::new(encoder);
         let mut object = ObjectWriter::new(self.sink.clone(), lease.clone(), encoder.assembler());
-        let transferred = tokio::select! {
-            result = self.transfer(&query, &encoder, lease, &mut object) => result,
+        let made = tokio::select! {
+            made = self.make(&query, &encoder, lease, &mut object) => made,
             () = stop.cancelled() => Err(PipelineError::Stopped),
         };
-        match transferred {
-            Ok(rows) => object.finish(rows).await,
-            Err(error) => {
-                object.abort().await;
-                Err(error)
+        if made.is_err() {
+            tokio::select! {
+                () = object.abort() => {}
+                () = cancelled_for(stop, CLEAN_UP) => {
+                    tracing::warn!("what is stored so far is left to the next attempt");
+                }
             }
         }
+        made
+    }
+
+    async fn make(
+        &self,
+        query: &Query,
+        encoder: &Arc<Encoder>,
+        lease: &Lease,
+        object: &mut ObjectWriter,
+    ) -> Result<ExportedFile, PipelineError> {
+        let rows = self.transfer(query, encoder, lease, object).await?;
+        object.finish(rows).await
     }
 
     /// Removes what an attempt has left in the bucket, as far as that is possible now.

@@ -65,14 +65,16 @@ impl Runner {
         stop: &CancellationToken,
     ) -> Result<ExportedFile, PipelineError> {
         let claim = lease.claim();
+        if let Some(leftover) = &claim.leftover {
+            let upload_id = leftover.upload_id.as_deref();
+            tokio::select! {
+                () = self.pipeline.discard(&leftover.object_key, upload_id) => {}
+                () = stop.cancelled() => return Err(PipelineError::Stopped),
+            }
+        }
         if claim.attempts > self.retry.max_attempts {
             // Earlier attempts took their workers down with them.
             return Err(PipelineError::TooManyAttempts);
-        }
-        if let Some(leftover) = &claim.leftover {
-            self.pipeline
-                .discard(&leftover.object_key, leftover.upload_id.as_deref())
-                .await;
         }
         let started = Instant::now();
         let file = Box::pin(self.pipeline.export(lease, stop)).await?;

@@ -30,6 +30,9 @@ pub(crate) fn json_lines(text: &[u8]) -> Result<Vec<Value>> {
         .collect()
 }
 
+/// How NULL stands in the CSV files of the tests.
+pub(crate) const NULL: &str = "\\N";
+
 /// Reads CSV. A cell is what the same column is in `like`: a text, or the JSON that it holds.
 pub(crate) fn csv(text: &[u8], like: &[Value]) -> Result<Vec<Value>> {
     let mut reader = csv::Reader::from_reader(text);
@@ -43,8 +46,8 @@ pub(crate) fn csv(text: &[u8], like: &[Value]) -> Result<Vec<Value>> {
             let cells = header.iter().zip(&texts).zip(&record);
             let members = cells.map(|((name, is_text), cell)| {
                 let value = match cell {
+                    NULL => Value::Null,
                     text if *is_text => Value::from(text),
-                    "" => Value::Null,
                     json => serde_json::from_str(json).with_context(|| json.to_owned())?,
                 };
                 Ok((name.to_owned(), value))

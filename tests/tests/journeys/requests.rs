@@ -65,7 +65,7 @@ async fn readiness_names_what_is_down() -> Result<()> {
     let (status, ready) = api.get("/readyz").await?;
     assert_eq!(
         (status, &ready["status"]),
-        (StatusCode::OK, &json!("up")),
+        (StatusCode::OK, &json!("ready")),
         "{ready}"
     );
     redis.kill().await?;

@@ -23,6 +23,8 @@ pub(super) struct ObjectWriter {
     parts: PartBuffer,
     upload_id: Option<UploadId>,
     uploads: Option<PartUploads>,
+    /// Whether the storage was asked to make the object visible, whatever it answered.
+    published: bool,
 }
 
 impl ObjectWriter {
@@ -48,6 +50,7 @@ impl ObjectWriter {
             parts: sink.part_buffer(),
             upload_id: None,
             uploads: None,
+            published: false,
             sink,
             lease,
         }
@@ -61,35 +64,31 @@ impl ObjectWriter {
     }
 
     /// Writes what comes behind the last block, and makes the object of `rows` rows visible.
-    pub(super) async fn finish(mut self, rows: u64) -> Result<ExportedFile, PipelineError> {
-        let finished = async {
-            let (seal, bytes) = self.assemble(Assembly::finish).await?;
-            self.store(bytes).await?;
-            self.publish(seal.size_bytes).await?;
-            Ok(seal)
-        };
-        match finished.await {
-            Ok(Seal { sha256, size_bytes }) => Ok(ExportedFile {
-                object_key: self.key,
-                size_bytes,
-                rows,
-                sha256,
-            }),
-            Err(error) => {
-                self.abort().await;
-                Err(error)
-            }
-        }
+    pub(super) async fn finish(&mut self, rows: u64) -> Result<ExportedFile, PipelineError> {
+        let (Seal { sha256, size_bytes }, bytes) = self.assemble(Assembly::finish).await?;
+        self.store(bytes).await?;
+        self.publish(size_bytes).await?;
+        Ok(ExportedFile {
+            object_key: self.key.clone(),
+            size_bytes,
+            rows,
+            sha256,
+        })
     }
 
     /// Removes what is stored so far, as far as that is possible now.
     pub(super) async fn abort(mut self) {
         // Parts that are still on their way would outlive the upload.
         drop(self.uploads.take());
-        if let Some(upload_id) = self.upload_id
-            && let Err(error) = self.sink.abort_upload(&self.key, &upload_id).await
+        if let Some(upload_id) = &self.upload_id
+            && let Err(error) = self.sink.abort_upload(&self.key, upload_id).await
         {
             tracing::warn!(error = &error as &dyn Error, "the upload is left behind");
+        }
+        if self.published
+            && let Err(error) = self.sink.delete_object(&self.key).await
+        {
+            tracing::warn!(error = &error as &dyn Error, "the object is left behind");
         }
     }
 
@@ -134,12 +133,14 @@ impl ObjectWriter {
                 uploads.submit(last).await?;
             }
             let parts = uploads.finish().await?;
+            self.published = true;
             self.sink
                 .complete_upload(&self.key, upload_id, &parts, size_bytes)
                 .await?;
         } else {
             self.lease.record_upload(&self.key, None).await?;
             let whole = last.map_or_else(Bytes::new, |part| part.bytes);
+            self.published = true;
             self.sink.put_object(&self.key, whole, &self.kind).await?;
         }
         Ok(())

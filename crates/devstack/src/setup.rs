@@ -1,4 +1,4 @@
-//! Installs on a Debian or Ubuntu machine what the stack is made of.
+//! Installs on a Debian or Ubuntu machine what the stack is made of, and what the worker is built with.
 
 use std::env;
 use std::ffi::OsString;
@@ -45,6 +45,10 @@ pub async fn install() -> Result<()> {
     if !has_chdb && !has_pip().await {
         packages.push("python3-pip");
     }
+    if find("make").is_err() {
+        // The worker's allocator is built with it.
+        packages.push("make");
+    }
     if !packages.is_empty() {
         println!("installing {} with apt-get", packages.join(", "));
         apt_get(&["update"]).await?;
@@ -67,6 +71,7 @@ pub async fn install() -> Result<()> {
         find_postgres(name)?;
     }
     find("redis-server")?;
+    find("make")?;
     let version = installed_chdb().await?;
     if version != CHDB_VERSION {
         bail!("{CHDB} {version} is in the way of {CHDB_VERSION}");

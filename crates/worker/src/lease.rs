@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{ExportedFile, Failure, Progress};
+use domain::{Classify, ErrorClass, ExportedFile, Failure, Progress};
 use store::jobs::{self, Claim};
 use store::{PgPool, StoreError, acquire};
 use tokio_util::sync::CancellationToken;
+
+/// How long to wait before Postgres is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// A claimed job and the database in which it is claimed.
 ///
@@ -75,16 +78,32 @@ impl Lease {
 
     /// Notes where the object will be, before anything is uploaded.
     ///
+    /// Waits for a Postgres that cannot be reached: the end of the lease cancels the work anyway.
+    ///
     /// # Errors
     ///
-    /// When the lease is lost, or Postgres fails.
+    /// When the lease is lost, or Postgres refuses.
     pub async fn record_upload(
         &self,
         key: &str,
         upload_id: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut conn = acquire(&self.pool).await?;
-        jobs::record_upload(&mut conn, &self.claim, key, upload_id).await
+        loop {
+            let noted = async {
+                let mut conn = acquire(&self.pool).await?;
+                jobs::record_upload(&mut conn, &self.claim, key, upload_id).await
+            };
+            match noted.await {
+                Err(error) if matches!(error.class(), ErrorClass::Transient { .. }) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "the upload is not noted yet"
+                    );
+                    tokio::time::sleep(PAUSE).await;
+                }
+                noted => return noted,
+            }
+        }
     }
 
     /// Ends the attempt. A job that ends with it gets its event and its notification.

@@ -63,7 +63,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
     };
 
     let (wake, wake_ups) = mpsc::channel(1);
-    let soft = &shutdown.soft;
+    let Shutdown { soft, hard } = &shutdown;
     tracing::info!(
         jobs = slots.get(),
         threads = threads.get(),
@@ -73,10 +73,17 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
         let served = health::serve(config.worker.listen, pulse, soft.clone());
         served.await.context("health check")
     };
+    let notifying = async {
+        tokio::select! {
+            () = notifier.run(soft.clone()) => {}
+            // A mail server that hangs: the e-mail is sent again, under the same Message-ID.
+            () = hard.cancelled() => {}
+        }
+    };
     let working = async {
         tokio::join!(
             claims.run(wake_ups, soft.clone()),
-            notifier.run(soft.clone()),
+            notifying,
             queue::consume(&config.redis, &owner, soft.clone(), wake),
         );
         Ok(())

@@ -12,7 +12,7 @@ use crate::cargo::{self, Binaries, Build};
 use crate::client::{FileKind, Job};
 use crate::interrupt::or_interrupted;
 use crate::preset::{Dataset, Day, Preset};
-use crate::stack::{GRACE, Stack};
+use crate::stack::{self, GRACE, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal::{self, Step};
 
@@ -45,6 +45,7 @@ pub(crate) struct Args {
 pub(crate) async fn memory(args: &Args) -> Result<()> {
     terminal::heading("Measuring the memory of export-worker");
     let stack = or_interrupted(async {
+        stack::install().await?;
         let binaries = cargo::build(Build::Release).await?;
         Ok((Stack::start("bench", Preset::Otel).await?, binaries))
     });

@@ -48,13 +48,12 @@ pub(crate) async fn install() -> Result<()> {
     Ok(())
 }
 
-/// Installs what is missing and starts the services that the product needs.
+/// Starts the services that the product needs.
 ///
 /// # Errors
 ///
-/// When a package cannot be installed or a service does not become ready.
+/// When a service does not become ready.
 pub(crate) async fn start_services(command: &str) -> Result<Devstack> {
-    install().await?;
     terminal::step(
         "Start PostgreSQL, Redis, ClickHouse (chDB), S3 and SMTP",
         Devstack::start(&directory(command)),
@@ -233,6 +232,7 @@ impl Product {
     }
 
     async fn start(command: &str, preset: Preset, rows: u64) -> Result<(Self, Services)> {
+        install().await?;
         let binaries = cargo::build(cargo::Build::Binaries).await?;
         let stack = Stack::start(command, preset).await?;
 

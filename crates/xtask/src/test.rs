@@ -19,6 +19,7 @@ pub(crate) struct Args {
 
 /// Runs `cargo test` and returns its status.
 pub(crate) async fn run(args: &Args) -> Result<ExitCode> {
+    or_interrupted(stack::install()).await?;
     let devstack = or_interrupted(stack::start_services("test")).await?;
     let outcome = or_interrupted(cargo_test(args, &devstack)).await;
     let stopped = terminal::stop(devstack.stop()).await;

@@ -1,4 +1,4 @@
-//! Workers stop, die and work side by side, and each job is done once.
+//! Workers stop and work side by side, and each job is done once.
 
 use std::time::Duration;
 
@@ -13,8 +13,7 @@ use crate::{files, reference};
 const ROWS: u64 = 60_000;
 
 /// Small blocks and parts, so that a worker is soon in the middle of an upload.
-const SMALL: [(&str, &str); 3] = [
-    ("EXPORT__WORKER__LEASE_S", "2"),
+const SMALL: [(&str, &str); 2] = [
     ("EXPORT__PIPELINE__BLOCK_ROWS", "2000"),
     ("EXPORT__S3__PART_SIZE_BYTES", "5242880"),
 ];
@@ -35,25 +34,6 @@ async fn uploading(world: &World) -> Result<()> {
 async fn check_whole(world: &World, api: &Api, job: &Value) -> Result<()> {
     let rows = reference::rows(&world.clickhouse, "otel", "logs", &world.ours).await?;
     reference::check(files::json_lines(&api.download(job).await?.bytes)?, rows)
-}
-
-#[tokio::test]
-async fn a_killed_workers_job_is_done_by_another() -> Result<()> {
-    let world = World::new().await?;
-    world.seed("otel", &world.ours, ROWS).await?;
-    let api = world.api(&[]).await?;
-    let first = world.worker(&SMALL).await?;
-    let id = api
-        .accepted(&json!({"format": "json", "compression": "none"}))
-        .await?;
-    uploading(&world).await?;
-    first.kill().await?;
-    assert_eq!(api.job(&id).await?["status"], "PROCESSING");
-    let _second = world.worker(&SMALL).await?;
-    let job = api.completed(&id).await?;
-    check_whole(&world, &api, &job).await?;
-    assert_eq!(world.mails(1).await?.len(), 1);
-    Ok(())
 }
 
 #[tokio::test]

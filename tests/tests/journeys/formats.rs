@@ -118,6 +118,13 @@ async fn options_and_compression() -> Result<()> {
     assert_eq!(rows[0], json!({"body": "=1+1", "severity_number": 9}));
     assert_eq!(rows.as_array().map(Vec::len), Some(4));
 
+    let (name, kind, bytes) = export(&api, json!({"columns": columns})).await?;
+    assert_eq!(
+        (name, kind.as_str()),
+        (format!("{stem}.csv.gz"), "application/gzip")
+    );
+    assert!(files::gunzip(&bytes)?.starts_with(b"body,severity_number\r\n"));
+
     for codec in ["zstd", "snappy", "gzip", "none"] {
         let options = json!({"parquet": {"compression": codec}});
         let body = json!({"format": "parquet", "columns": columns, "options": options});

@@ -1,22 +1,17 @@
 //! ClickHouse fails, and there is never a short file.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, Result};
 use devstack::Proxy;
 use e2e::{World, eventually};
-use reqwest::Url;
 use serde_json::json;
 
+use crate::bucket::proxy_before;
 use crate::{files, reference};
 
 /// Puts a proxy before ClickHouse, for the binaries that start from now on.
 async fn proxied(world: &mut World) -> Result<Proxy> {
-    let url = Url::parse(&world.env.clickhouse_url)?;
-    let host = url.host_str().context("a host")?;
-    let address: SocketAddr = format!("{host}:{}", url.port().context("a port")?).parse()?;
-    let proxy = Proxy::start(address).await?;
-    world.env.clickhouse_url = proxy.url_of("http");
+    let (proxy, url) = proxy_before(&world.env.clickhouse_url).await?;
+    world.env.clickhouse_url = url;
     Ok(proxy)
 }
 

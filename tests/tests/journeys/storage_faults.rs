@@ -1,24 +1,18 @@
 //! S3 fails, and the user is told the truth.
 
 use anyhow::Result;
-use devstack::{Operation, S3};
+use devstack::Operation;
 use e2e::World;
 use reqwest::StatusCode;
 use serde_json::json;
 
-/// Gives a world an S3 server of its own.
-async fn private_s3(world: &mut World) -> Result<S3> {
-    let s3 = S3::start(&world.dir.path().join("s3")).await?;
-    s3.create_bucket("exports")?;
-    world.env.s3 = s3.env("exports");
-    Ok(s3)
-}
+use crate::bucket::Bucket;
 
 #[tokio::test]
 async fn a_storage_that_is_busy_is_asked_again() -> Result<()> {
     let mut world = World::new().await?;
     world.seed("otel", &world.ours, 30_000).await?;
-    let s3 = private_s3(&mut world).await?;
+    let Bucket { s3, .. } = Bucket::start(&mut world).await?;
     let api = world.api(&[]).await?;
     let _worker = world
         .worker(&[("EXPORT__S3__PART_SIZE_BYTES", "5242880")])
@@ -44,7 +38,7 @@ async fn a_storage_that_is_busy_is_asked_again() -> Result<()> {
 #[tokio::test]
 async fn denied_access_is_final_and_clear() -> Result<()> {
     let mut world = World::new().await?;
-    let s3 = private_s3(&mut world).await?;
+    let Bucket { s3, .. } = Bucket::start(&mut world).await?;
     let api = world.api(&[]).await?;
     let _worker = world.worker(&[]).await?;
     s3.faults()

@@ -1,7 +1,9 @@
 //! How far an export is, written to Postgres now and then.
 
+use std::error::Error;
 use std::time::{Duration, Instant};
 
+use domain::{Classify, ErrorClass};
 use store::StoreError;
 
 use crate::lease::Lease;
@@ -23,24 +25,37 @@ impl ProgressMeter {
         estimated: u64,
         interval: Duration,
     ) -> Result<Self, StoreError> {
-        lease.progress(0, estimated).await?;
-        Ok(Self {
+        let mut meter = Self {
             lease,
             rows: 0,
             estimated,
             interval,
             written: Instant::now(),
-        })
+        };
+        meter.write().await?;
+        Ok(meter)
     }
 
     /// Counts rows that are in the file.
     pub(super) async fn advance(&mut self, rows: u64) -> Result<(), StoreError> {
         self.rows += rows;
         if self.written.elapsed() >= self.interval {
-            self.lease.progress(self.rows, self.estimated).await?;
-            self.written = Instant::now();
+            self.write().await?;
         }
         Ok(())
+    }
+
+    /// Tells Postgres. That it cannot be reached is no error: the lease says how long that may last.
+    async fn write(&mut self) -> Result<(), StoreError> {
+        let written = self.lease.progress(self.rows, self.estimated).await;
+        self.written = Instant::now();
+        match written {
+            Err(error) if matches!(error.class(), ErrorClass::Transient { .. }) => {
+                tracing::warn!(error = &error as &dyn Error, "progress is not written");
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     /// Returns the rows so far.

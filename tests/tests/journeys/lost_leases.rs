@@ -52,7 +52,11 @@ async fn a_frozen_worker_finds_its_job_done_by_another() -> Result<()> {
     let bucket = Bucket::start(&mut world).await?;
     let (proxy, through_proxy) = proxy_before(&world.env.clickhouse_url).await?;
     let api = world.api(&[]).await?;
-    let slow = [&SMALL[..], &[("EXPORT__CLICKHOUSE__URL", through_proxy.as_str())]].concat();
+    let slow = [
+        &SMALL[..],
+        &[("EXPORT__CLICKHOUSE__URL", through_proxy.as_str())],
+    ]
+    .concat();
     let frozen = world.worker(&slow).await?;
     proxy.stall_after(HALF);
     let id = api.accepted(&plain_json()).await?;
@@ -81,7 +85,11 @@ async fn a_worker_that_is_frozen_while_it_publishes_takes_its_file_back() -> Res
     let bucket = Bucket::start(&mut world).await?;
     let (proxy, through_proxy) = proxy_before(&world.env.s3.endpoint).await?;
     let api = world.api(&[]).await?;
-    let slow = [&SMALL[..], &[("EXPORT__S3__ENDPOINT", through_proxy.as_str())]].concat();
+    let slow = [
+        &SMALL[..],
+        &[("EXPORT__S3__ENDPOINT", through_proxy.as_str())],
+    ]
+    .concat();
     let frozen = world.worker(&slow).await?;
     proxy.stall_after(0);
     let id = api.accepted(&plain_json()).await?;

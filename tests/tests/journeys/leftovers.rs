@@ -54,7 +54,11 @@ async fn a_file_whose_storing_is_never_confirmed_is_taken_back() -> Result<()> {
     faults.fail_after(Operation::PutObject, StatusCode::INTERNAL_SERVER_ERROR, 2);
     let job = api.failed(&api.accepted(&plain_json()).await?).await?;
     assert_eq!(job["error"]["code"], "storage_unavailable");
-    assert_eq!(bucket.objects()?, [""; 0], "nobody knows of this file any more");
+    assert_eq!(
+        bucket.objects()?,
+        [""; 0],
+        "nobody knows of this file any more"
+    );
     Ok(())
 }
 
@@ -93,7 +97,11 @@ async fn an_upload_that_cannot_be_aborted_is_removed_by_the_next_attempt() -> Re
     let settings = [&SMALL[..], &[("EXPORT__S3__MAX_ATTEMPTS", "1")]].concat();
     let _worker = world.worker(&settings).await?;
     let faults = bucket.s3.faults();
-    faults.fail(Operation::AbortMultipartUpload, StatusCode::INTERNAL_SERVER_ERROR, 1);
+    faults.fail(
+        Operation::AbortMultipartUpload,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        1,
+    );
     proxy.cut_once_after(15_000_000);
     let job = api.completed(&api.accepted(&plain_json()).await?).await?;
     assert_eq!(job["file"]["rows"], ROWS);

@@ -35,12 +35,16 @@ impl Bucket {
         Ok(keys)
     }
 
-    /// Returns what the server keeps of uploads that are neither completed nor aborted.
+    /// Returns the uploads that are neither completed nor aborted.
     pub(crate) fn uploads(&self) -> Result<Vec<String>> {
+        self.files(".upload-")
+    }
+
+    fn files(&self, prefix: &str) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.starts_with(".upload") {
+            if name.starts_with(prefix) {
                 names.push(name);
             }
         }
@@ -50,8 +54,7 @@ impl Bucket {
     /// Waits until a part of an upload has arrived.
     pub(crate) async fn part_arrived(&self) -> Result<()> {
         eventually("a part of an upload", async || {
-            let uploads = self.uploads()?;
-            Ok(uploads.iter().any(|name| name.contains(".part-")).then_some(()))
+            Ok((!self.files(".upload_id-")?.is_empty()).then_some(()))
         })
         .await
     }
@@ -76,7 +79,9 @@ pub(crate) async fn proxy_before(url: &str) -> Result<(Proxy, String)> {
     let host = url.host_str().context("a host")?;
     let target: SocketAddr = format!("{host}:{}", url.port().context("a port")?).parse()?;
     let proxy = Proxy::start(target).await?;
-    url.set_port(Some(proxy.addr().port())).ok().context("a URL with a port")?;
+    url.set_port(Some(proxy.addr().port()))
+        .ok()
+        .context("a URL with a port")?;
     Ok((proxy, url.into()))
 }
 
@@ -87,7 +92,10 @@ pub(crate) async fn insert_bulk(world: &World, tenant: &Tenant, rows: u64) -> Re
          randomPrintableASCII(1000), map('telemetryflow.organization.id', {organization:String}) \
          FROM numbers({rows:UInt64})";
     let organization = tenant.organization.to_string();
-    let parameters = [("organization", &*organization), ("rows", &*rows.to_string())];
+    let parameters = [
+        ("organization", &*organization),
+        ("rows", &*rows.to_string()),
+    ];
     world.clickhouse.run(sql, &parameters).await?;
     Ok(())
 }

@@ -1,7 +1,5 @@
 //! Postgres goes away for a while: the API says so, and a running export goes on.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use devstack::{Proxy, Service};
 use e2e::{Api, World, eventually};
@@ -9,7 +7,7 @@ use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::bucket::{insert_bulk, proxy_before};
+use crate::bucket::{Bucket, insert_bulk, proxy_before};
 use crate::{files, reference};
 
 const ROWS: u64 = 10_000;
@@ -17,6 +15,7 @@ const ROWS: u64 = 10_000;
 /// A world whose binaries reach Postgres and ClickHouse through proxies.
 struct Journey {
     world: World,
+    bucket: Bucket,
     postgres: Proxy,
     clickhouse: Proxy,
     api: Api,
@@ -25,8 +24,9 @@ struct Journey {
 
 impl Journey {
     async fn begin(lease_s: &str) -> Result<Self> {
-        let world = World::new().await?;
+        let mut world = World::new().await?;
         insert_bulk(&world, &world.ours, ROWS).await?;
+        let bucket = Bucket::start(&mut world).await?;
         let (postgres, postgres_url) = proxy_before(&world.env.postgres_url).await?;
         let (clickhouse, clickhouse_url) = proxy_before(&world.env.clickhouse_url).await?;
         let settings = [
@@ -35,6 +35,7 @@ impl Journey {
             ("EXPORT__CLICKHOUSE__URL", &clickhouse_url),
             ("EXPORT__WORKER__LEASE_S", lease_s),
             ("EXPORT__PIPELINE__BLOCK_ROWS", "200"),
+            ("EXPORT__S3__PART_SIZE_BYTES", "5242880"),
             ("EXPORT__PIPELINE__PROGRESS_INTERVAL_MS", "50"),
         ];
         let api = world.api(&settings).await?;
@@ -44,6 +45,7 @@ impl Journey {
             clickhouse,
             api,
             _worker: worker,
+            bucket,
             world,
         })
     }
@@ -51,7 +53,10 @@ impl Journey {
     /// Starts an export that goes slowly, and returns its id once some of its rows are written.
     async fn slow_export(&self) -> Result<String> {
         self.clickhouse.throttle(2_000_000);
-        let id = self.api.accepted(&json!({"format": "json", "compression": "none"})).await?;
+        let id = self
+            .api
+            .accepted(&json!({"format": "json", "compression": "none"}))
+            .await?;
         eventually("the first rows", async || {
             let job = self.api.job(&id).await?;
             Ok((job["rows_exported"].as_u64() > Some(0)).then_some(()))
@@ -63,10 +68,16 @@ impl Journey {
     /// Waits for the whole file, and returns how many attempts it took.
     async fn attempts(&self, id: &str) -> Result<i32> {
         let job = self.api.completed(id).await?;
-        let rows = reference::rows(&self.world.clickhouse, "otel", "logs", &self.world.ours).await?;
-        reference::check(files::json_lines(&self.api.download(&job).await?.bytes)?, rows)?;
+        let rows =
+            reference::rows(&self.world.clickhouse, "otel", "logs", &self.world.ours).await?;
+        reference::check(
+            files::json_lines(&self.api.download(&job).await?.bytes)?,
+            rows,
+        )?;
         let attempts = sqlx::query_scalar("SELECT attempts FROM export_jobs");
-        Ok(attempts.fetch_one(&mut self.world.postgres().await?).await?)
+        Ok(attempts
+            .fetch_one(&mut self.world.postgres().await?)
+            .await?)
     }
 }
 
@@ -82,7 +93,13 @@ async fn an_outage_shorter_than_the_lease_costs_no_attempt() -> Result<()> {
     let journey = Journey::begin("20").await?;
     let id = journey.slow_export().await?;
     journey.postgres.refuse().await;
-    let job = problem(&journey.api, Method::GET, &format!("/api/v1/export/{id}"), None).await?;
+    let job = problem(
+        &journey.api,
+        Method::GET,
+        &format!("/api/v1/export/{id}"),
+        None,
+    )
+    .await?;
     assert_eq!(job["code"], "unavailable");
     let body = json!({
         "data_type": "logs", "format": "csv",
@@ -91,7 +108,10 @@ async fn an_outage_shorter_than_the_lease_costs_no_attempt() -> Result<()> {
     let posted = problem(&journey.api, Method::POST, "/api/v1/export", Some(&body)).await?;
     assert_eq!(posted["code"], "unavailable");
     let (status, ready) = journey.api.get("/readyz").await?;
-    assert_eq!((status, &ready["status"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("down")));
+    assert_eq!(
+        (status, &ready["status"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("down"))
+    );
     assert_eq!(ready["dependencies"]["postgres"]["status"], "down");
     assert_eq!(ready["dependencies"]["s3"]["status"], "up");
     journey.postgres.heal().await?;
@@ -103,10 +123,13 @@ async fn an_outage_shorter_than_the_lease_costs_no_attempt() -> Result<()> {
 async fn an_outage_at_the_very_end_costs_no_attempt() -> Result<()> {
     let journey = Journey::begin("20").await?;
     let id = journey.slow_export().await?;
+    journey.bucket.part_arrived().await?;
     journey.postgres.refuse().await;
     journey.clickhouse.heal().await?;
-    // Long enough for the rest of the file, so that only its end is left to be noted.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    eventually("the object", async || {
+        Ok((!journey.bucket.objects()?.is_empty()).then_some(()))
+    })
+    .await?;
     journey.postgres.heal().await?;
     assert_eq!(journey.attempts(&id).await?, 1);
     Ok(())

@@ -41,6 +41,8 @@ impl Api {
     pub(crate) fn new(service: Service, url: String, env: &Env, tenant: &Tenant) -> Result<Self> {
         let http = Client::builder()
             .redirect(redirect::Policy::none())
+            // A journey may compute for so long that the API hangs up on an idle connection.
+            .pool_max_idle_per_host(0)
             .build()?;
         Ok(Self {
             service,

@@ -80,9 +80,12 @@ mod tests {
     #[test]
     fn the_wait_doubles_up_to_its_limit_and_is_spread() {
         for (attempt, full) in [(1, 1_000), (2, 2_000), (3, 4_000), (4, 6_000)] {
-            let waits: Vec<_> = (0..100)
+            let waits: Vec<_> = (0_u128..100)
                 .map(|id| {
-                    CONFIG.delay(job(id * 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835), attempt)
+                    CONFIG.delay(
+                        job(id.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
+                        attempt,
+                    )
                 })
                 .collect();
             let (half, full) = (Duration::from_millis(full / 2), Duration::from_millis(full));

@@ -102,6 +102,8 @@ pub(crate) async fn build(what: Build) -> Result<Binaries> {
                 continue;
             };
             match (artifact.target.name.as_str(), artifact.executable) {
+                // The unit tests of a binary are a target of its name, too.
+                _ if artifact.profile.test => {}
                 ("export-api", Some(path)) => api = Some(path),
                 ("export-worker", Some(path)) => worker = Some(path),
                 (name, _) => step.note(name),
@@ -126,10 +128,16 @@ pub(crate) async fn build(what: Build) -> Result<Binaries> {
 #[derive(Deserialize)]
 struct Artifact {
     target: Target,
+    profile: Profile,
     executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
 struct Target {
     name: String,
+}
+
+#[derive(Deserialize)]
+struct Profile {
+    test: bool,
 }

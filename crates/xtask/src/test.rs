@@ -42,7 +42,7 @@ async fn cargo_test(args: &Args, devstack: &Devstack) -> Result<ExitCode> {
 
     let mut command = cargo::command();
     command
-        .arg("test")
+        .args(["test", "--no-fail-fast"])
         .args(everything.then_some("--workspace"))
         .args(&args.arguments)
         .env("DEVSTACK_ENV", env)

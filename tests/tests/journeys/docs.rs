@@ -35,6 +35,7 @@ fn links_lead_somewhere() -> Result<()> {
             .skip(1)
             .filter_map(|rest| rest.split(')').next())
         {
+            let link = link.split('#').next().unwrap_or(link);
             if !link.starts_with("http") {
                 assert!(folder.join(link).exists(), "{}: {link}", document.display());
                 links += 1;

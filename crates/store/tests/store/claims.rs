@@ -217,3 +217,25 @@ async fn a_row_that_cannot_be_read_does_not_stop_the_queue() -> Result<()> {
     assert_eq!((status.as_str(), code.as_str()), ("FAILED", "internal"));
     Ok(())
 }
+
+#[tokio::test]
+async fn completing_again_after_a_lost_answer_changes_nothing() -> Result<()> {
+    let db = Db::fresh().await?;
+    let claim = db.claimed().await?;
+    let mut conn = db.conn().await?;
+    for _ in 0..2 {
+        jobs::complete(&mut conn, &claim, &file(), "s3://bucket/key", RETENTION).await?;
+    }
+    let mut other = file();
+    other.object_key.push('x');
+    let refused = jobs::complete(&mut conn, &claim, &other, "s3://bucket/keyx", RETENTION).await;
+    assert!(matches!(refused, Err(StoreError::LeaseLost)));
+    let (mails, events): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT count(*) FROM notifications),
+                (SELECT count(*) FROM export_events WHERE kind = 'completed')",
+    )
+    .fetch_one(&db.pool)
+    .await?;
+    assert_eq!((mails, events), (1, 1));
+    Ok(())
+}

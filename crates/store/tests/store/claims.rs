@@ -98,6 +98,8 @@ async fn changes_nothing(db: &Db, claim: &Claim) -> Result<()> {
     let mut conn = db.conn().await?;
     let half = Progress::of_rows(1, 2);
     let failure = Failure::from(ErrorCode::Internal);
+    let mut late = file();
+    late.object_key = "exports/late.csv.gz".to_owned();
     for (write, result) in [
         ("renew", jobs::renew(&mut conn, claim, LEASE).await),
         (
@@ -110,7 +112,7 @@ async fn changes_nothing(db: &Db, claim: &Claim) -> Result<()> {
         ),
         (
             "complete",
-            jobs::complete(&mut conn, claim, &file(), "s3://b/k", RETENTION).await,
+            jobs::complete(&mut conn, claim, &late, "s3://b/k", RETENTION).await,
         ),
         ("fail", jobs::fail(&mut conn, claim, &failure, "late").await),
         ("retry", jobs::retry(&mut conn, claim, LEASE, "late").await),

@@ -165,10 +165,14 @@ impl TestApp {
         let id = self.create().await;
         let mut connection = store::acquire(&self.pool).await.unwrap();
         let owner = WorkerId::new("test", 1, 1);
-        let claim = store::jobs::claim(&mut connection, &owner, Duration::from_mins(1))
-            .await
-            .unwrap()
-            .unwrap();
+        // The API may hold the row's lock for a moment after its answer, to note the wake-up.
+        let claim = loop {
+            let claimed = store::jobs::claim(&mut connection, &owner, Duration::from_mins(1));
+            if let Some(claim) = claimed.await.unwrap() {
+                break claim;
+            }
+            tokio::task::yield_now().await;
+        };
         assert_eq!(claim.job.id, id);
         claim
     }

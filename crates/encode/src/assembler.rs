@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::checkpoint;
 use crate::encoder::{Content, EncodedBlock};
 use crate::error::EncodeError;
 use crate::parquet_file::ParquetFile;
@@ -38,6 +39,38 @@ impl Assembler {
             (File::Parquet(file), Content::RowGroup(row_group)) => file.push(*row_group),
             _ => Err(EncodeError::MisplacedBlock),
         }
+    }
+
+    /// Returns what another process must know of the blocks that were pushed since the last
+    /// checkpoint, to go on behind them with [`Encoder::resume`](crate::Encoder::resume). Nothing
+    /// at all if there is nothing to know.
+    ///
+    /// The checkpoints of a file belong together, and with the bytes up to there: each counts as
+    /// taken, so none must be lost. The size of one grows with the number of its row groups; for
+    /// CSV and JSON the first is as long as what opens the file, the others are empty.
+    ///
+    /// # Errors
+    ///
+    /// If Parquet fails.
+    pub fn checkpoint(&mut self) -> Result<Bytes, EncodeError> {
+        let record = match &mut self.file {
+            File::Text(file) => file.checkpoint(),
+            File::Parquet(file) => file.checkpoint()?,
+        };
+        Ok(checkpoint::seal(record))
+    }
+
+    /// Takes over the blocks of a checkpoint.
+    pub(crate) fn restore(&mut self, checkpoint: &[u8]) -> Result<(), EncodeError> {
+        if checkpoint.is_empty() {
+            return Ok(());
+        }
+        let record = checkpoint::open(checkpoint)?;
+        match &mut self.file {
+            File::Text(file) => file.restore(record)?,
+            File::Parquet(file) => file.restore(record)?,
+        }
+        Ok(())
     }
 
     /// Ends the file and returns its last bytes.

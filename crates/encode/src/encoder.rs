@@ -25,6 +25,12 @@ enum Format {
 ///
 /// The first block holds what opens the file, so that a small file is one gzip member. If the first
 /// rows come in a later block all the same, the [`Assembler`] opens the file.
+///
+/// The bytes of the file depend on it. For a resumed file to equal an uninterrupted one, the caller
+/// counts: a block is the first if no row stands before it in the whole file, whichever process
+/// wrote it. After [`Encoder::resume`] a block is still the first if no row was pushed before the
+/// last checkpoint, and then all of them are empty; otherwise CSV and JSON refuse a first block.
+/// Parquet does not mind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockPosition {
     /// Nothing stands before it.
@@ -107,6 +113,28 @@ impl Encoder {
             Format::Text(text) => File::Text(text.file()),
             Format::Parquet(row_groups) => File::Parquet(row_groups.file()),
         })
+    }
+
+    /// Goes on with a file behind all of its [checkpoints](Assembler::checkpoint), in their order;
+    /// without any it begins the file.
+    ///
+    /// The encoder must be made as the one that began the file was: of the same output, columns and
+    /// metadata. The rest of the file is then, byte for byte, what that one would have written.
+    ///
+    /// # Errors
+    ///
+    /// [`EncodeError::Checkpoint`] if a checkpoint is damaged, one before another is missing, or one is
+    /// of a file of other columns or another compression, as far as it says so: that of a CSV or JSON
+    /// file knows the bytes that open the file.
+    pub fn resume(
+        &self,
+        checkpoints: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    ) -> Result<Assembler, EncodeError> {
+        let mut assembler = self.assembler();
+        for checkpoint in checkpoints {
+            assembler.restore(checkpoint.as_ref())?;
+        }
+        Ok(assembler)
     }
 }
 

@@ -6,6 +6,8 @@ use arrow::datatypes::DataType;
 use domain::{Classify, ErrorClass, ErrorCode};
 use parquet::errors::ParquetError;
 
+use crate::checkpoint::CheckpointError;
+
 /// Why a file cannot be written. The same rows would fail again.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
@@ -29,6 +31,9 @@ pub enum EncodeError {
     /// A row group or the footer could not be written.
     #[error("the Parquet file could not be written")]
     Parquet(#[from] ParquetError),
+    /// A half-written file cannot be continued.
+    #[error("the file cannot be continued behind a checkpoint")]
+    Checkpoint(#[from] CheckpointError),
 }
 
 impl Classify for EncodeError {
@@ -37,6 +42,14 @@ impl Classify for EncodeError {
     }
 
     fn code(&self) -> ErrorCode {
-        ErrorCode::EncodingFailed
+        match self {
+            // No row is to blame.
+            Self::Checkpoint(_) => ErrorCode::Internal,
+            Self::UnsupportedType { .. }
+            | Self::SchemaMismatch
+            | Self::MisplacedBlock
+            | Self::Compress(_)
+            | Self::Parquet(_) => ErrorCode::EncodingFailed,
+        }
     }
 }

@@ -4,6 +4,8 @@
 //! threads can do it. An [`Assembler`] puts the blocks of one file together in their order. The
 //! same batches in the same order give the same bytes.
 //!
+//! A file can be continued by another process: [`Assembler::checkpoint`] and [`Encoder::resume`].
+//!
 //! How values are written:
 //!
 //! | value | CSV | JSON | Parquet |
@@ -19,6 +21,7 @@
 //! | NULL | the NULL text, never quoted | `null` | NULL |
 
 mod assembler;
+mod checkpoint;
 mod column;
 mod compress;
 mod csv;
@@ -28,9 +31,11 @@ mod json;
 mod parquet_file;
 mod row_group;
 mod scalar;
+mod tail;
 mod text;
 mod time;
 
 pub use assembler::Assembler;
+pub use checkpoint::CheckpointError;
 pub use encoder::{BlockPosition, EncodedBlock, Encoder};
 pub use error::EncodeError;

@@ -4,20 +4,15 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parquet::errors::ParquetError;
-use parquet::file::metadata::page_index::PageIndexBuilder;
-use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, ParquetMetaDataBuilder, ParquetMetaDataWriter,
-    RowGroupMetaData,
-};
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::page_index::offset_index::OffsetIndexMetaData;
+use parquet::file::metadata::{FileMetaData, KeyValue, RowGroupMetaData};
 use parquet::file::properties::WriterPropertiesPtr;
 use parquet::file::writer::TrackedWrite;
 use parquet::schema::types::SchemaDescPtr;
 
+use crate::checkpoint::CheckpointError;
 use crate::error::EncodeError;
 use crate::row_group::RowGroup;
+use crate::tail::{self, Entry};
 
 /// What a Parquet file begins and ends with.
 const MAGIC: &[u8] = b"PAR1";
@@ -26,20 +21,12 @@ const MAGIC: &[u8] = b"PAR1";
 pub(crate) struct ParquetFile {
     schema: SchemaDescPtr,
     properties: WriterPropertiesPtr,
-    tail: Tail,
-}
-
-/// What must be known about the bytes that are out to end the file. It grows with the number of
-/// row groups only.
-#[derive(Default)]
-struct Tail {
     /// How many bytes are out.
     position: usize,
-    row_groups: Vec<RowGroupMetaData>,
-    /// For each row group, for each column.
-    column_indexes: Vec<Vec<Option<ColumnIndexMetaData>>>,
-    /// For each row group, for each column.
-    offset_indexes: Vec<Vec<Option<OffsetIndexMetaData>>>,
+    /// What the file ends with. It grows with the number of row groups only.
+    row_groups: Vec<Entry>,
+    /// How many of the row groups are in checkpoints.
+    recorded: usize,
 }
 
 impl ParquetFile {
@@ -47,120 +34,91 @@ impl ParquetFile {
         Self {
             schema,
             properties,
-            tail: Tail::default(),
+            position: 0,
+            row_groups: Vec::new(),
+            recorded: 0,
         }
     }
 
     pub(crate) fn push(&mut self, row_group: RowGroup) -> Result<Bytes, EncodeError> {
-        let mut bytes = self.opening();
-        self.tail.add(
-            row_group.metadata,
-            row_group.column_indexes,
-            row_group.offset_indexes,
-            row_group.bytes.len(),
-        )?;
-        if bytes.is_empty() {
-            return Ok(row_group.bytes.into());
+        let RowGroup { bytes, entry } = row_group;
+        let mut opening = self.opening();
+        let entry = entry.place(self.row_groups.len(), self.position)?;
+        // A resumed file has only the metadata to know where it goes on.
+        debug_assert_eq!(length(&entry.metadata), Some(bytes.len()));
+        self.row_groups.push(entry);
+        self.position += bytes.len();
+        if opening.is_empty() {
+            return Ok(bytes.into());
         }
-        bytes.extend_from_slice(&row_group.bytes);
-        Ok(bytes.into())
+        opening.extend_from_slice(&bytes);
+        Ok(opening.into())
+    }
+
+    /// Returns the metadata of the row groups since the last checkpoint, with their page indexes,
+    /// as the end of a Parquet file. The offsets of pages are those of the real file, those of the
+    /// page index count from the beginning of the checkpoint.
+    pub(crate) fn checkpoint(&mut self) -> Result<Vec<u8>, EncodeError> {
+        let row_groups = &self.row_groups[self.recorded..];
+        let mut record = Vec::new();
+        if !row_groups.is_empty() {
+            let file = self.metadata(row_groups, None);
+            tail::write(row_groups.to_vec(), file, TrackedWrite::new(&mut record))?;
+        }
+        self.recorded = self.row_groups.len();
+        Ok(record)
+    }
+
+    pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), CheckpointError> {
+        self.opening();
+        for entry in tail::read(&Bytes::copy_from_slice(record), &self.schema)? {
+            let start = entry.metadata.file_offset();
+            if start != i64::try_from(self.position).ok() {
+                return Err(CheckpointError::OutOfOrder);
+            }
+            self.position = length(&entry.metadata)
+                .and_then(|length| self.position.checked_add(length))
+                .ok_or(CheckpointError::OutOfOrder)?;
+            self.row_groups.push(entry);
+        }
+        self.recorded = self.row_groups.len();
+        Ok(())
     }
 
     pub(crate) fn finish(mut self) -> Result<Bytes, EncodeError> {
         let mut bytes = self.opening();
         let metadata = self.properties.key_value_metadata().cloned();
-        let rows = self.tail.row_groups.iter().map(RowGroupMetaData::num_rows);
-        let file = FileMetaData::new(
+        let file = self.metadata(&self.row_groups, metadata);
+        let out = tracked_from(self.position, &mut bytes)?;
+        tail::write(self.row_groups, file, out)?;
+        Ok(bytes.into())
+    }
+
+    fn metadata(&self, row_groups: &[Entry], metadata: Option<Vec<KeyValue>>) -> FileMetaData {
+        let rows = row_groups.iter().map(|entry| entry.metadata.num_rows());
+        FileMetaData::new(
             self.properties.writer_version().as_num(),
             rows.sum(),
             Some(self.properties.created_by().to_owned()),
             metadata,
-            self.schema,
+            Arc::clone(&self.schema),
             None,
-        );
-        self.tail.write(file, &mut bytes)?;
-        Ok(bytes.into())
+        )
     }
 
     /// Returns what has to be written before anything else.
     fn opening(&mut self) -> Vec<u8> {
-        if self.tail.position > 0 {
+        if self.position > 0 {
             return Vec::new();
         }
-        self.tail.position = MAGIC.len();
+        self.position = MAGIC.len();
         MAGIC.to_vec()
     }
 }
 
-impl Tail {
-    /// Notes a row group of `length` bytes that goes to the current position.
-    fn add(
-        &mut self,
-        metadata: RowGroupMetaData,
-        column_indexes: Vec<Option<ColumnIndexMetaData>>,
-        mut offset_indexes: Vec<Option<OffsetIndexMetaData>>,
-        length: usize,
-    ) -> Result<(), ParquetError> {
-        let start = i64::try_from(self.position)?;
-        let ordinal = i32::try_from(self.row_groups.len())?;
-        let mut row_group = metadata.into_builder();
-        let columns = row_group
-            .take_columns()
-            .into_iter()
-            .map(|column| moved(column, start))
-            .collect::<Result<_, _>>()?;
-        let row_group = row_group
-            .set_column_metadata(columns)
-            .set_ordinal(ordinal)
-            .set_file_offset(start)
-            .build()?;
-        for offset_index in offset_indexes.iter_mut().flatten() {
-            for page in &mut offset_index.page_locations {
-                page.offset += start;
-            }
-        }
-        self.row_groups.push(row_group);
-        self.column_indexes.push(column_indexes);
-        self.offset_indexes.push(offset_indexes);
-        self.position += length;
-        Ok(())
-    }
-
-    /// Writes the page index and the footer.
-    fn write(self, file: FileMetaData, out: &mut Vec<u8>) -> Result<(), ParquetError> {
-        let columns = file.schema_descr().num_columns();
-        let mut page_index = PageIndexBuilder::new(self.row_groups.len(), columns);
-        for (row_group, indexes) in self.column_indexes.into_iter().enumerate() {
-            for (column, index) in indexes.into_iter().enumerate() {
-                if let Some(index) = index {
-                    page_index.put_column_index(index, row_group, column);
-                }
-            }
-        }
-        for (row_group, indexes) in self.offset_indexes.into_iter().enumerate() {
-            for (column, index) in indexes.into_iter().enumerate() {
-                if let Some(index) = index {
-                    page_index.put_offset_index(index, row_group, column);
-                }
-            }
-        }
-        let metadata = ParquetMetaDataBuilder::new(file)
-            .set_row_groups(self.row_groups)
-            .set_page_index(Some(Arc::new(page_index.build())))
-            .build();
-        ParquetMetaDataWriter::new_with_tracked(tracked_from(self.position, out)?, &metadata)
-            .finish()
-    }
-}
-
-fn moved(column: ColumnChunkMetaData, by: i64) -> Result<ColumnChunkMetaData, ParquetError> {
-    let data = column.data_page_offset() + by;
-    let dictionary = column.dictionary_page_offset().map(|offset| offset + by);
-    column
-        .into_builder()
-        .set_data_page_offset(data)
-        .set_dictionary_page_offset(dictionary)
-        .build()
+/// Returns how many bytes a row group has: its column chunks stand one after the other.
+fn length(row_group: &RowGroupMetaData) -> Option<usize> {
+    usize::try_from(row_group.compressed_size()).ok()
 }
 
 /// Makes a writer into `out` that believes to be at `position` of the file.

@@ -12,15 +12,14 @@ use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
 use parquet::basic::{Compression, Encoding, GzipLevel, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{KeyValue, RowGroupMetaData};
-use parquet::file::page_index::column_index::ColumnIndexMetaData;
-use parquet::file::page_index::offset_index::OffsetIndexMetaData;
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{WriterProperties, WriterPropertiesPtr, WriterVersion};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use crate::error::EncodeError;
 use crate::parquet_file::ParquetFile;
+use crate::tail::Entry;
 
 /// The level of zstd inside of pages, 1 to 22.
 const ZSTD_LEVEL: i32 = 1;
@@ -50,9 +49,7 @@ pub(crate) struct RowGroupEncoder {
 /// offsets count from the first byte of the row group.
 pub(crate) struct RowGroup {
     pub(crate) bytes: Vec<u8>,
-    pub(crate) metadata: RowGroupMetaData,
-    pub(crate) column_indexes: Vec<Option<ColumnIndexMetaData>>,
-    pub(crate) offset_indexes: Vec<Option<OffsetIndexMetaData>>,
+    pub(crate) entry: Entry,
 }
 
 impl RowGroupEncoder {
@@ -94,7 +91,11 @@ impl RowGroupEncoder {
             0,
             Some(Box::new(
                 |_, metadata, _, column_indexes, offset_indexes| {
-                    closed = Some((metadata, column_indexes, offset_indexes));
+                    closed = Some(Entry {
+                        metadata,
+                        column_indexes,
+                        offset_indexes,
+                    });
                     Ok(())
                 },
             )),
@@ -112,13 +113,9 @@ impl RowGroupEncoder {
             }
         }
         row_group.close()?;
-        let (metadata, column_indexes, offset_indexes) =
-            closed.expect("closing a row group calls back with its metadata");
         Ok(RowGroup {
             bytes: bytes.into_inner()?,
-            metadata,
-            column_indexes,
-            offset_indexes,
+            entry: closed.expect("closing a row group calls back with its metadata"),
         })
     }
 

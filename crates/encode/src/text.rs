@@ -8,6 +8,7 @@ use arrow::datatypes::Schema;
 use bytes::Bytes;
 use domain::{Compression, CsvOptions, JsonLayout, JsonOptions};
 
+use crate::checkpoint::CheckpointError;
 use crate::column::Column;
 use crate::compress::Member;
 use crate::csv::CsvRows;
@@ -105,6 +106,7 @@ impl TextEncoder {
             frame: Arc::clone(&self.frame),
             compression: self.compression,
             opened: false,
+            recorded: false,
         }
     }
 }
@@ -114,6 +116,8 @@ pub(crate) struct TextFile {
     frame: Arc<Frame>,
     compression: Compression,
     opened: bool,
+    /// Whether a checkpoint says that it is opened.
+    recorded: bool,
 }
 
 impl TextFile {
@@ -131,6 +135,36 @@ impl TextFile {
         let mut bytes = self.member(before)?;
         bytes.extend_from_slice(&block.bytes);
         Ok(bytes.into())
+    }
+
+    /// Blocks are members of their own, so all there is to know is that the file is opened, and how.
+    pub(crate) fn checkpoint(&mut self) -> Vec<u8> {
+        let recorded = std::mem::replace(&mut self.recorded, self.opened);
+        if recorded == self.opened {
+            return Vec::new();
+        }
+        self.record()
+    }
+
+    pub(crate) fn restore(&mut self, record: &[u8]) -> Result<(), CheckpointError> {
+        if record != self.record() {
+            return Err(CheckpointError::Foreign);
+        }
+        if self.opened {
+            return Err(CheckpointError::OutOfOrder);
+        }
+        self.opened = true;
+        self.recorded = true;
+        Ok(())
+    }
+
+    fn record(&self) -> Vec<u8> {
+        [
+            self.compression.as_str().as_bytes(),
+            b"\n",
+            &self.frame.open,
+        ]
+        .concat()
     }
 
     pub(crate) fn finish(self) -> Result<Bytes, EncodeError> {

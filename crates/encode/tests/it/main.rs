@@ -2,6 +2,9 @@
 
 mod compression;
 mod csv;
+mod export;
 mod fixtures;
 mod json;
 mod parquet;
+mod refused;
+mod resume;

@@ -2,6 +2,10 @@
 
 mod faults;
 mod operation;
+mod part_file;
+mod storage;
+mod upload_lists;
+mod uploads;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,17 +29,18 @@ use crate::S3Env;
 use crate::data_dir::DataDir;
 use crate::net::{Server, listen, listen_on};
 
-use self::faults::Moment;
+use self::faults::{Fault, Moment};
+use self::storage::Storage;
 
 pub use self::faults::Faults;
 pub use self::operation::Operation;
 
 const ACCESS_KEY: &str = "devstack";
 const REGION: &str = "us-east-1";
+/// The most that a page of a list has.
+const PAGE: i32 = 1_000;
 
 /// An S3 server that checks signatures. Dropping it ends it and removes its data.
-///
-/// It lacks `ListMultipartUploads`, as `s3s-fs` does.
 pub struct S3 {
     server: Mutex<Option<Server>>,
     address: SocketAddr,
@@ -55,7 +60,7 @@ impl S3 {
         let secret_key = Uuid::new_v4().simple().to_string();
         let files = FileSystem::new(data.path())
             .map_err(|error| anyhow!("cannot serve {}: {error:?}", data.path().display()))?;
-        let mut service = S3ServiceBuilder::new(files);
+        let mut service = S3ServiceBuilder::new(Storage::new(data.path(), files));
         service.set_auth(SimpleAuth::from_single(ACCESS_KEY, secret_key.as_str()));
         let answers = Answers {
             service: service.build(),
@@ -166,7 +171,7 @@ impl Answers {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
         let operation = Operation::of(&request);
         let fault = operation.and_then(|operation| self.faults.take(operation));
-        if let Some((status, Moment::Before)) = fault {
+        if let Some(Fault::Refuse(Moment::Before, status)) = fault {
             // All of it is read, or the client would see a broken connection, not the answer.
             let _ = request.into_body().collect().await;
             return Ok(refusal(status));
@@ -177,10 +182,13 @@ impl Answers {
         }
         let overrides = overrides(request.uri());
         let mut response = self.service.call(request.map(Body::from)).await?;
-        if let Some((status, Moment::After)) = fault {
+        if let Some(fault) = fault {
             // The end of the work may come with the end of the answer.
             let _ = response.into_body().collect().await;
-            return Ok(refusal(status));
+            return match fault {
+                Fault::Refuse(_, status) => Ok(refusal(status)),
+                Fault::HangUp => Err(HttpError::new("as a test wants it".into())),
+            };
         }
         if operation == Some(Operation::GetObject) && response.status().is_success() {
             response.headers_mut().extend(overrides);
@@ -209,6 +217,11 @@ fn overrides(uri: &Uri) -> Vec<(HeaderName, HeaderValue)> {
         .collect()
 }
 
+/// Returns how many entries a page has, of those that are asked for.
+fn page_size(asked: Option<i32>) -> i32 {
+    asked.unwrap_or(PAGE).clamp(0, PAGE)
+}
+
 fn refusal(status: StatusCode) -> Response<Body> {
     let code = match status {
         StatusCode::FORBIDDEN => "AccessDenied",
@@ -220,7 +233,10 @@ fn refusal(status: StatusCode) -> Response<Body> {
 }
 
 fn error(status: StatusCode, code: &str) -> Response<Body> {
-    let xml = format!("<Error><Code>{code}</Code><Message>as a test wants it</Message></Error>");
+    let xml = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+         <Error><Code>{code}</Code><Message>as a test wants it</Message></Error>"
+    );
     let mut response = Response::new(Body::from(xml));
     *response.status_mut() = status;
     response

@@ -18,7 +18,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::S3Config;
 use crate::error::SinkError;
-use crate::part_buffer::PartBuffer;
+use crate::part_buffer::{PartBuffer, SMALLEST_PART};
 
 /// A bucket of any server that speaks S3. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -76,9 +76,10 @@ impl Sink {
             .map_err(SinkError::of("HeadBucket"))
     }
 
-    /// Makes the buffer that cuts a file into parts of the configured size.
-    pub fn part_buffer(&self) -> PartBuffer {
-        PartBuffer::new(self.part_size_bytes)
+    /// Makes the buffer that cuts a file, or the rest of one, into parts of the configured size,
+    /// numbered from `first_number` on.
+    pub fn part_buffer(&self, first_number: u16) -> PartBuffer {
+        PartBuffer::new(self.part_size_bytes, SMALLEST_PART, first_number)
     }
 }
 

@@ -7,9 +7,11 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::error::SinkError;
+use crate::part_buffer::SMALLEST_PART;
 
-/// From S3's smallest part up to what keeps the last, 64 times as large, under its largest.
-const PART_SIZES: RangeInclusive<usize> = 5 * 1024 * 1024..=64 * 1024 * 1024;
+/// From S3's smallest part up to what keeps the last, 64 times as large and what was held back on
+/// top, within its largest.
+const PART_SIZES: RangeInclusive<usize> = SMALLEST_PART..=64 * 1024 * 1024;
 
 /// Where files are stored, and how.
 #[derive(Clone, Debug, Deserialize)]

@@ -34,7 +34,7 @@ pub enum SinkError {
     /// The file has more bytes than the parts of an upload can hold.
     #[error("the file does not fit into the parts of an upload")]
     TooLarge,
-    /// The parts of an upload have a gap, or other bytes than the file.
+    /// The parts of an upload are out of order, or have other bytes than the file.
     #[error("the uploaded parts are not the file: {0}")]
     BrokenParts(String),
     /// The object is not what was uploaded.

@@ -4,6 +4,7 @@ mod client;
 mod config;
 mod disposition;
 mod error;
+mod listing;
 mod multipart;
 mod object;
 mod part_buffer;
@@ -13,6 +14,9 @@ mod presign;
 pub use client::Sink;
 pub use config::S3Config;
 pub use error::SinkError;
+pub use listing::{
+    ObjectCursor, ObjectPage, PendingUpload, StoredObject, UploadCursor, UploadPage,
+};
 pub use multipart::{UploadId, UploadedPart};
 pub use object::ObjectKind;
 pub use part_buffer::{Part, PartBuffer};

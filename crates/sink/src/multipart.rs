@@ -1,6 +1,9 @@
 //! Objects in parts: create, upload, complete or abort.
 
-use aws_sdk_s3::error::ProvideErrorMetadata;
+use std::error::Error;
+
+use aws_sdk_s3::config::http::HttpResponse;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 
 use crate::client::Sink;
@@ -91,7 +94,8 @@ impl Sink {
         })
     }
 
-    /// Makes one object of the parts of a file of `size_bytes` bytes.
+    /// Makes one object of the parts of a file of `size_bytes` bytes, and frees those that are not
+    /// among `parts`. There may be gaps between the numbers.
     ///
     /// Whatever the answer, or the lack of one, the object decides: the key belongs to this file
     /// alone, so when an object of that size is there, the upload is complete. Calling it again
@@ -99,9 +103,9 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// [`SinkError::BrokenParts`] before anything is sent when the parts are not numbered from 1
-    /// without a gap or do not add up to `size_bytes`, [`SinkError::WrongSize`] when the object
-    /// does not have that many, otherwise whatever the storage answers.
+    /// [`SinkError::BrokenParts`] before anything is sent when the numbers of the parts do not rise
+    /// or their sizes do not add up to `size_bytes`, [`SinkError::WrongSize`] when the object does
+    /// not have that many, otherwise whatever the storage answers.
     pub async fn complete_upload(
         &self,
         key: &str,
@@ -130,6 +134,41 @@ impl Sink {
         }
     }
 
+    /// Lists the parts that an upload has, in the order of their numbers, or nothing when there is
+    /// no such upload: it was completed or aborted.
+    ///
+    /// # Errors
+    ///
+    /// Whatever else the storage answers.
+    pub async fn list_parts(
+        &self,
+        key: &str,
+        upload: &UploadId,
+    ) -> Result<Option<Vec<UploadedPart>>, SinkError> {
+        let mut parts = Vec::new();
+        let mut pages = self
+            .client
+            .list_parts()
+            .bucket(&self.bucket)
+            .key(key)
+            .upload_id(upload.as_str())
+            .into_paginator()
+            .send();
+        while let Some(page) = pages.next().await {
+            if page.as_ref().is_err_and(is_gone) {
+                return Ok(None);
+            }
+            let page = page.map_err(SinkError::of("ListParts"))?;
+            for part in page.parts() {
+                let part = uploaded(part).ok_or_else(|| {
+                    SinkError::unavailable("ListParts", "a part has no number, size or ETag")
+                })?;
+                parts.push(part);
+            }
+        }
+        Ok(Some(parts))
+    }
+
     /// Ends an upload and frees its parts; that there is no such upload is no error.
     ///
     /// # Errors
@@ -144,16 +183,32 @@ impl Sink {
             .upload_id(upload.as_str())
             .send()
             .await;
-        if aborted
-            .as_ref()
-            .is_err_and(|error| error.code() == Some("NoSuchUpload"))
-        {
+        if aborted.as_ref().is_err_and(is_gone) {
             return Ok(());
         }
         aborted
             .map(drop)
             .map_err(SinkError::of("AbortMultipartUpload"))
     }
+}
+
+/// Tells whether an answer means that there is no such upload. Not every server has S3's code.
+fn is_gone<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: Error + ProvideErrorMetadata,
+{
+    let not_found = error
+        .raw_response()
+        .is_some_and(|answer| answer.status().as_u16() == 404);
+    error.code() == Some("NoSuchUpload") || not_found && error.code() != Some("NoSuchBucket")
+}
+
+fn uploaded(part: &aws_sdk_s3::types::Part) -> Option<UploadedPart> {
+    Some(UploadedPart {
+        number: part.part_number()?.try_into().ok()?,
+        size_bytes: part.size()?.try_into().ok()?,
+        etag: part.e_tag()?.to_owned(),
+    })
 }
 
 fn manifest(parts: &[UploadedPart]) -> CompletedMultipartUpload {
@@ -172,14 +227,13 @@ fn manifest(parts: &[UploadedPart]) -> CompletedMultipartUpload {
 }
 
 fn check_whole(parts: &[UploadedPart], size_bytes: u64) -> Result<(), SinkError> {
-    let gap = parts
-        .iter()
-        .zip(1..)
-        .find(|(part, number)| part.number != *number);
-    if let Some((part, number)) = gap {
+    let falling = parts
+        .windows(2)
+        .find(|pair| pair[0].number >= pair[1].number);
+    if let Some([first, second]) = falling {
         return Err(SinkError::BrokenParts(format!(
-            "part {} stands where part {number} should",
-            part.number
+            "part {} stands behind part {}",
+            second.number, first.number
         )));
     }
     let sum: u64 = parts.iter().map(|part| part.size_bytes).sum();
@@ -211,10 +265,10 @@ mod tests {
     #[test]
     fn only_a_whole_file_may_be_completed() {
         assert_eq!(check(&[1, 2, 3], 30), Ok(()));
+        assert_eq!(check(&[2, 3, 900], 30), Ok(()));
         for (numbers, size_bytes, reason) in [
-            (&[1, 3][..], 20, "part 3 stands where part 2 should"),
-            (&[2, 3], 20, "part 2 stands where part 1 should"),
-            (&[1, 1, 2], 30, "part 1 stands where part 2 should"),
+            (&[2, 1][..], 20, "part 1 stands behind part 2"),
+            (&[1, 4, 4], 30, "part 4 stands behind part 4"),
             (&[1, 2], 30, "2 parts have 20 bytes instead of 30"),
             (&[], 0, "0 parts have 0 bytes instead of 0"),
         ] {

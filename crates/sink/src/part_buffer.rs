@@ -7,6 +7,10 @@ use bytes::Bytes;
 use crate::error::SinkError;
 
 const MAX_PARTS: u16 = 10_000;
+/// The smallest part that S3 takes, unless it is the last.
+pub(crate) const SMALLEST_PART: usize = 5 * 1024 * 1024;
+/// The most that is held back. The last part, with that on top, must not pass S3's 5 GiB.
+const LARGEST_SPARE: usize = 1024 * 1024 * 1024;
 /// How many parts have the first size.
 const FIRST_PARTS: u16 = 4_000;
 /// After how many more parts the size doubles, each time.
@@ -24,29 +28,37 @@ pub struct Part {
 /// Collects bytes until a part is full.
 ///
 /// S3 takes 10,000 parts. They begin small, for small files to need little memory, and double
-/// every 1,000 from the 4,001st on, for large files to fit: with 8 MiB at first, about 1 TiB. Where
-/// a part begins and ends depends only on the bytes before it, never on the chunks they came in.
+/// every 1,000 from the 4,001st on, for large files to fit: with 8 MiB at first, about 1 TiB.
+///
+/// Between two parts it may be [cut](Self::cut), so that all bytes so far are in parts. As only the
+/// last part of a file may be smaller than S3's smallest, a full part is given out only when enough
+/// for one more is there: half of it again, or S3's smallest. So a buffer holds one and a half
+/// parts at most, or for parts below 10 MiB 5 MiB more than one. Where a part begins and ends
+/// depends only on the bytes before it and on the cuts, never on the chunks they came in.
 #[derive(Debug)]
 pub struct PartBuffer {
     first_size: usize,
+    smallest: usize,
     /// Of the part that is being filled.
     number: u16,
     bytes: Vec<u8>,
 }
 
 impl PartBuffer {
-    /// Makes an empty buffer for the first part, of `first_size` bytes.
-    pub(crate) fn new(first_size: usize) -> Self {
+    /// Makes an empty buffer whose first part has the number `number`, for a storage that takes no
+    /// part below `smallest` bytes. Part 1 has `first_size`, which is no less.
+    pub(crate) fn new(first_size: usize, smallest: usize, number: u16) -> Self {
         Self {
             first_size,
-            number: 1,
+            smallest,
+            number,
             bytes: Vec::new(),
         }
     }
 
     /// Takes bytes from the front of `chunk` and returns a part once it is full.
     ///
-    /// Call it until `chunk` is empty. A part that lies within one chunk is not copied.
+    /// Call it until `chunk` is empty.
     ///
     /// # Errors
     ///
@@ -56,35 +68,57 @@ impl PartBuffer {
             return Ok(None);
         }
         let size = part_size(self.number, self.first_size).ok_or(SinkError::TooLarge)?;
-        if self.bytes.is_empty() && chunk.len() >= size {
-            let bytes = chunk.split_to(size);
-            return Ok(Some(self.next_part(bytes)));
+        let full = size + self.spare(size);
+        if self.bytes.len() >= full {
+            return Err(SinkError::TooLarge);
         }
-        let wanted = size - self.bytes.len();
+        let wanted = full - self.bytes.len();
         let taken = chunk.split_to(wanted.min(chunk.len()));
-        if self.bytes.is_empty() {
-            self.bytes.reserve_exact(size);
-        }
+        self.bytes.reserve_exact(wanted);
         self.bytes.extend_from_slice(&taken);
-        if taken.len() < wanted {
+        // No number is left for what would stay behind the last part: it gets all.
+        if taken.len() < wanted || self.number == MAX_PARTS {
             return Ok(None);
         }
-        let bytes = mem::take(&mut self.bytes).into();
+        let rest = self.bytes.split_off(size);
+        let mut bytes = mem::replace(&mut self.bytes, rest);
+        bytes.shrink_to_fit();
         Ok(Some(self.next_part(bytes)))
     }
 
-    /// Returns the last part, or nothing when the file ended with a full one or is empty.
+    /// Returns everything that is there as one part, or nothing and keeps it when that would be too
+    /// small.
     ///
-    /// When its number is 1, it is the whole file and needs no multipart upload.
-    pub fn finish(mut self) -> Option<Part> {
+    /// What comes after a cut begins a part.
+    pub fn cut(&mut self) -> Option<Part> {
+        let size = part_size(self.number, self.first_size)?;
+        if self.bytes.len() < self.spare(size) {
+            return None;
+        }
         let bytes = mem::take(&mut self.bytes);
-        (!bytes.is_empty()).then(|| self.next_part(bytes.into()))
+        Some(self.next_part(bytes))
     }
 
-    fn next_part(&mut self, bytes: Bytes) -> Part {
+    /// Returns the last part, or nothing when nothing came since a cut.
+    ///
+    /// When no part was given out before, it is the whole file and needs no multipart upload.
+    pub fn finish(mut self) -> Option<Part> {
+        let bytes = mem::take(&mut self.bytes);
+        (!bytes.is_empty()).then(|| self.next_part(bytes))
+    }
+
+    /// Returns how many bytes are kept when a part of `size` bytes is given out.
+    fn spare(&self, size: usize) -> usize {
+        (size / 2).clamp(self.smallest, LARGEST_SPARE.max(self.smallest))
+    }
+
+    fn next_part(&mut self, bytes: Vec<u8>) -> Part {
         let number = self.number;
         self.number += 1;
-        Part { number, bytes }
+        Part {
+            number,
+            bytes: bytes.into(),
+        }
     }
 }
 
@@ -103,22 +137,33 @@ fn part_size(number: u16, first_size: usize) -> Option<usize> {
 mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
+    use proptest::sample::Index;
 
-    use super::{Part, PartBuffer, part_size};
+    use super::{Part, PartBuffer, SMALLEST_PART, part_size};
     use crate::error::SinkError;
 
     const MIB: usize = 1024 * 1024;
 
-    fn cut(first_size: usize, chunks: impl IntoIterator<Item = Bytes>) -> Vec<Part> {
-        let mut buffer = PartBuffer::new(first_size);
+    /// Fills a buffer with chunks, and asks for a cut behind those that are marked so.
+    fn split(mut buffer: PartBuffer, chunks: impl IntoIterator<Item = (Bytes, bool)>) -> Vec<Part> {
         let mut parts = Vec::new();
-        for mut chunk in chunks {
+        for (mut chunk, cut) in chunks {
             while !chunk.is_empty() {
                 parts.extend(buffer.fill(&mut chunk).unwrap());
+            }
+            if cut {
+                parts.extend(buffer.cut());
             }
         }
         parts.extend(buffer.finish());
         parts
+    }
+
+    /// Splits bytes that are all one chunk into parts of 10 bytes, of which 5 are the least.
+    fn sizes(bytes: usize) -> Vec<usize> {
+        let chunk = (Bytes::from(vec![0; bytes]), false);
+        let parts = split(PartBuffer::new(10, 5, 1), [chunk]);
+        parts.iter().map(|part| part.bytes.len()).collect()
     }
 
     #[test]
@@ -140,52 +185,101 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_given_out_when_enough_for_one_more_is_there() {
+        assert_eq!(sizes(0), [0; 0]);
+        assert_eq!(sizes(14), [14]);
+        assert_eq!(sizes(15), [10, 5]);
+        assert_eq!(sizes(24), [10, 14]);
+        assert_eq!(sizes(25), [10, 10, 5]);
+    }
+
+    #[test]
+    fn no_part_passes_the_largest_of_s3() {
+        let largest = part_size(10_000, 64 * MIB).unwrap();
+        let spare = PartBuffer::new(64 * MIB, SMALLEST_PART, 1).spare(largest);
+        assert_eq!(largest + spare, 5 * 1024 * MIB);
+    }
+
+    #[test]
+    fn a_cut_takes_all_or_nothing() {
+        let mut buffer = PartBuffer::new(10, 5, 41);
+        let mut fill = |bytes, cut: bool| {
+            assert_eq!(buffer.fill(&mut Bytes::from_static(bytes)).unwrap(), None);
+            cut.then(|| buffer.cut()).flatten()
+        };
+        assert_eq!(fill(b"1234", true), None);
+        let part = |number, bytes| Part {
+            number,
+            bytes: Bytes::from_static(bytes),
+        };
+        assert_eq!(fill(b"5", true), Some(part(41, b"12345")));
+        assert_eq!(
+            fill(b"abcdefghijklmn", true),
+            Some(part(42, b"abcdefghijklmn"))
+        );
+        assert_eq!(fill(b"x", false), None);
+        assert_eq!(buffer.finish(), Some(part(43, b"x")));
+    }
+
+    #[test]
     fn what_fits_into_no_part_is_an_error() {
-        let mut buffer = PartBuffer::new(1);
+        let mut buffer = PartBuffer::new(1, 1, 1);
         let all = 4000 + 1000 * (2 + 4 + 8 + 16 + 32 + 64);
-        let mut file = Bytes::from(vec![0; all + 1]);
+        // The last part has what is held back, too.
+        let mut file = Bytes::from(vec![0; all + 32 + 1]);
         let mut parts = 0;
         while file.len() > 1 {
             parts += buffer.fill(&mut file).unwrap().iter().count();
         }
-        assert_eq!(parts, 10_000);
+        assert_eq!(parts, 9_999);
         assert!(matches!(buffer.fill(&mut file), Err(SinkError::TooLarge)));
+        let last = buffer.finish().unwrap();
+        assert_eq!((last.number, last.bytes.len()), (10_000, 64 + 32));
     }
 
     #[test]
-    fn a_part_within_one_chunk_is_not_copied() {
-        let chunk = Bytes::from(vec![7; 25]);
-        let parts = cut(10, [chunk.clone()]);
-        assert_eq!(parts[1].bytes.as_ptr(), chunk[10..].as_ptr());
-    }
-
-    #[test]
-    fn an_empty_file_has_no_part_and_a_full_part_no_empty_one_behind_it() {
-        assert_eq!(cut(10, []), []);
-        assert_eq!(cut(10, [Bytes::from_static(&[0; 20])]).len(), 2);
+    fn there_is_no_part_behind_the_last_number() {
+        let mut buffer = PartBuffer::new(1, 1, 10_000);
+        buffer.fill(&mut Bytes::from_static(&[0; 40])).unwrap();
+        assert_eq!(buffer.cut().map(|part| part.number), Some(10_000));
+        assert_eq!(buffer.cut(), None);
+        let mut more = Bytes::from_static(&[0]);
+        assert!(matches!(buffer.fill(&mut more), Err(SinkError::TooLarge)));
+        assert_eq!(buffer.finish(), None);
     }
 
     proptest! {
         #[test]
-        fn the_chunks_do_not_matter(
-            file in prop::collection::vec(any::<u8>(), 0..9_000),
-            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
+        fn only_bytes_and_cuts_matter(
+            file in prop::collection::vec(any::<u8>(), 0..4_000),
+            cuts in prop::collection::vec(any::<Index>(), 0..10),
+            chunks in prop::collection::vec(any::<Index>(), 0..40),
+            // From where on the parts begin to grow, too.
+            number in prop_oneof![Just(1), 3_900_u16..4_100],
         ) {
-            // Small enough for the parts to begin to grow.
-            let whole = cut(2, [Bytes::from(file.clone())]);
+            let places = |indices: &[Index]| -> Vec<_> {
+                indices.iter().map(|index| index.index(file.len() + 1)).collect()
+            };
+            let cuts = places(&cuts);
+            let parts = |chunks: &[Index]| {
+                let mut ends = [places(chunks), cuts.clone(), vec![0, file.len()]].concat();
+                ends.sort_unstable();
+                ends.dedup();
+                let chunks = ends.windows(2).map(|ends| {
+                    let bytes = Bytes::copy_from_slice(&file[ends[0]..ends[1]]);
+                    (bytes, cuts.contains(&ends[1]))
+                });
+                split(PartBuffer::new(8, 3, number), chunks)
+            };
 
-            let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(file.len() + 1)).collect();
-            cuts.extend([0, file.len()]);
-            cuts.sort_unstable();
-            let chunks = cuts.windows(2).map(|ends| Bytes::copy_from_slice(&file[ends[0]..ends[1]]));
-            let parts = cut(2, chunks);
-
-            prop_assert_eq!(&parts, &whole);
-            prop_assert_eq!(parts.iter().flat_map(|part| &part.bytes[..]).copied().collect::<Vec<_>>(), file);
-            for (part, number) in parts.iter().zip(1..) {
-                prop_assert_eq!(part.number, number);
-                let size = part_size(number, 2).unwrap();
-                prop_assert!(part.bytes.len() == size || usize::from(number) == parts.len());
+            let whole = parts(&[]);
+            prop_assert_eq!(&parts(&chunks), &whole);
+            prop_assert_eq!(whole.iter().flat_map(|part| &part.bytes[..]).copied().collect::<Vec<_>>(), file);
+            for (index, part) in whole.iter().enumerate() {
+                prop_assert_eq!(usize::from(part.number), usize::from(number) + index);
+                let size = part_size(part.number, 8).unwrap();
+                prop_assert!(part.bytes.len() < size + size / 2);
+                prop_assert!(part.bytes.len() >= 3 || index + 1 == whole.len());
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Uploads several parts at once, within a budget of memory.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 
 use tokio::task::{JoinError, JoinSet};
@@ -18,7 +20,9 @@ pub struct PartUploads {
     upload: UploadId,
     in_flight_bytes: u64,
     tasks: JoinSet<Result<UploadedPart, SinkError>>,
-    uploaded: Vec<UploadedPart>,
+    in_flight: BTreeSet<u16>,
+    /// What is uploaded and was not taken.
+    uploaded: BTreeMap<u16, UploadedPart>,
 }
 
 impl PartUploads {
@@ -30,7 +34,8 @@ impl PartUploads {
             upload: upload.clone(),
             in_flight_bytes: 0,
             tasks: JoinSet::new(),
-            uploaded: Vec::new(),
+            in_flight: BTreeSet::new(),
+            uploaded: BTreeMap::new(),
         }
     }
 
@@ -42,9 +47,7 @@ impl PartUploads {
     ///
     /// That of a part before it.
     pub async fn submit(&mut self, part: Part) -> Result<(), SinkError> {
-        while let Some(finished) = self.tasks.try_join_next() {
-            self.collect(finished)?;
-        }
+        self.collect_finished()?;
         let size_bytes = part.bytes.len() as u64;
         while self.in_flight_bytes + size_bytes > self.sink.upload_in_flight_bytes
             && let Some(finished) = self.tasks.join_next().await
@@ -52,23 +55,64 @@ impl PartUploads {
             self.collect(finished)?;
         }
         self.in_flight_bytes += size_bytes;
+        self.in_flight.insert(part.number);
         let (sink, key, upload) = (self.sink.clone(), self.key.clone(), self.upload.clone());
         self.tasks
             .spawn(async move { sink.upload_part(&key, &upload, part).await }.in_current_span());
         Ok(())
     }
 
-    /// Waits for all parts and returns them in the order of the file.
+    /// Takes the parts up to `number` that were not taken before, in the order of the file, or
+    /// returns nothing when one of them is still on its way. Does not wait.
+    ///
+    /// # Errors
+    ///
+    /// That of any part that failed.
+    pub fn uploaded_up_to(&mut self, number: u16) -> Result<Option<Vec<UploadedPart>>, SinkError> {
+        self.collect_finished()?;
+        if self.in_flight.range(..=number).next().is_some() {
+            return Ok(None);
+        }
+        let rest = self.uploaded.split_off(&number.saturating_add(1));
+        let taken = mem::replace(&mut self.uploaded, rest);
+        Ok(Some(taken.into_values().collect()))
+    }
+
+    /// Waits for the parts up to `number`, and takes those that were not taken before, in the order
+    /// of the file.
+    ///
+    /// Dropping it before it is done takes nothing.
+    ///
+    /// # Errors
+    ///
+    /// That of any part that failed.
+    pub async fn wait_up_to(&mut self, number: u16) -> Result<Vec<UploadedPart>, SinkError> {
+        loop {
+            if let Some(parts) = self.uploaded_up_to(number)? {
+                return Ok(parts);
+            }
+            match self.tasks.join_next().await {
+                Some(finished) => self.collect(finished)?,
+                // Its error was returned before.
+                None => return Err(SinkError::BrokenParts("one was not uploaded".to_owned())),
+            }
+        }
+    }
+
+    /// Waits for all parts and returns those that were not taken before, in the order of the file.
     ///
     /// # Errors
     ///
     /// That of the first part that failed.
     pub async fn finish(mut self) -> Result<Vec<UploadedPart>, SinkError> {
-        while let Some(finished) = self.tasks.join_next().await {
+        self.wait_up_to(u16::MAX).await
+    }
+
+    fn collect_finished(&mut self) -> Result<(), SinkError> {
+        while let Some(finished) = self.tasks.try_join_next() {
             self.collect(finished)?;
         }
-        self.uploaded.sort_unstable_by_key(|part| part.number);
-        Ok(self.uploaded)
+        Ok(())
     }
 
     fn collect(
@@ -77,7 +121,8 @@ impl PartUploads {
     ) -> Result<(), SinkError> {
         let part = finished??;
         self.in_flight_bytes -= part.size_bytes;
-        self.uploaded.push(part);
+        self.in_flight.remove(&part.number);
+        self.uploaded.insert(part.number, part);
         Ok(())
     }
 }

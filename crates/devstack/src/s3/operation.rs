@@ -21,6 +21,12 @@ pub enum Operation {
     CompleteMultipartUpload,
     /// The abort of a multipart upload.
     AbortMultipartUpload,
+    /// The list of the parts of a multipart upload.
+    ListParts,
+    /// The list of the multipart uploads of a bucket.
+    ListMultipartUploads,
+    /// The list of the objects of a bucket.
+    ListObjects,
     /// HEAD of a bucket.
     HeadBucket,
 }
@@ -36,11 +42,18 @@ impl Operation {
             url::form_urlencoded::parse(query.as_bytes()).any(|(parameter, _)| parameter == name)
         };
         if !key {
-            return (bucket && request.method() == Method::HEAD).then_some(Self::HeadBucket);
+            return match *request.method() {
+                _ if !bucket => None,
+                Method::HEAD => Some(Self::HeadBucket),
+                Method::GET if has("uploads") => Some(Self::ListMultipartUploads),
+                Method::GET if has("list-type") => Some(Self::ListObjects),
+                _ => None,
+            };
         }
         let upload = has("uploadId");
         match *request.method() {
-            Method::GET if !upload => Some(Self::GetObject),
+            Method::GET if upload => Some(Self::ListParts),
+            Method::GET => Some(Self::GetObject),
             Method::HEAD => Some(Self::HeadObject),
             Method::PUT if upload => Some(Self::UploadPart),
             Method::PUT => Some(Self::PutObject),
@@ -63,8 +76,10 @@ mod tests {
     fn operations_are_told_apart() {
         for (method, uri, operation) in [
             ("GET", "/b/k?X-Amz-Signature=0", Some(Operation::GetObject)),
-            ("GET", "/b/k?uploadId=1", None),
-            ("GET", "/b?list-type=2", None),
+            ("GET", "/b/k?uploadId=1", Some(Operation::ListParts)),
+            ("GET", "/b?list-type=2", Some(Operation::ListObjects)),
+            ("GET", "/b/?uploads", Some(Operation::ListMultipartUploads)),
+            ("GET", "/b?location", None),
             ("HEAD", "/b/dir/k", Some(Operation::HeadObject)),
             ("HEAD", "/b/", Some(Operation::HeadBucket)),
             ("PUT", "/b/k", Some(Operation::PutObject)),

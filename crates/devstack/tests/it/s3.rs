@@ -1,21 +1,28 @@
-//! The object storage: presigned links, multipart uploads and faults.
+//! The object storage: presigned links, multipart uploads, lists and faults.
+
+mod faults;
+mod lists;
+mod uploads;
 
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use aws_credential_types::Credentials;
-use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::{BehaviorVersion, Region};
 use aws_sdk_s3::error::ProvideErrorMetadata as _;
+use aws_sdk_s3::operation::list_parts::builders::ListPartsFluentBuilder;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use devstack::{Env, Operation, S3, S3Env, fresh_bucket};
+use aws_sdk_s3::{Client, Error};
+use devstack::{Env, S3, S3Env, fresh_bucket};
 use reqwest::StatusCode;
+use tempfile::TempDir;
 
 use crate::support::http;
 
+const BUCKET: &str = "bucket";
 const PART: usize = 5 * 1024 * 1024;
 
 fn client(s3: &S3Env, secret_key: &str, attempts: u32) -> Client {
@@ -36,35 +43,98 @@ fn client(s3: &S3Env, secret_key: &str, attempts: u32) -> Client {
     Client::from_conf(config)
 }
 
-/// Uploads an object of two parts.
-async fn upload(client: &Client, bucket: &str, key: &str) -> Result<()> {
-    let upload = client
-        .create_multipart_upload()
-        .bucket(bucket)
-        .key(key)
-        .send()
-        .await?;
-    let id = upload.upload_id().context("no upload id")?;
-    let mut parts = CompletedMultipartUpload::builder();
-    for (number, size) in [(1, PART), (2, 10)] {
-        let body = ByteStream::from(vec![b'x'; size]);
-        let request = client.upload_part().bucket(bucket).key(key).upload_id(id);
-        let part = request.part_number(number).body(body).send().await?;
-        let tag = part.e_tag().context("no ETag")?;
-        parts = parts.parts(
-            CompletedPart::builder()
-                .part_number(number)
-                .e_tag(tag)
-                .build(),
-        );
+/// A server with one bucket.
+struct Server {
+    s3: S3,
+    client: Client,
+    dir: TempDir,
+}
+
+impl Server {
+    async fn start() -> Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let s3 = S3::start(dir.path()).await?;
+        s3.create_bucket(BUCKET)?;
+        let env = s3.env(BUCKET);
+        Ok(Self {
+            client: client(&env, &env.secret_key, 1),
+            s3,
+            dir,
+        })
     }
-    let complete = client
-        .complete_multipart_upload()
-        .bucket(bucket)
-        .key(key)
-        .upload_id(id);
-    complete.multipart_upload(parts.build()).send().await?;
-    Ok(())
+
+    async fn create(&self, key: &str) -> Result<Upload> {
+        Upload::create(&self.client, key).await
+    }
+
+    async fn put(&self, key: &str) -> Result<()> {
+        let body = ByteStream::from_static(b"0123456789");
+        let put = self.client.put_object().bucket(BUCKET).key(key);
+        put.body(body).send().await?;
+        Ok(())
+    }
+
+    /// Returns how many bytes an object has, if it is there.
+    async fn size(&self, key: &str) -> Option<i64> {
+        let head = self.client.head_object().bucket(BUCKET).key(key);
+        head.send().await.ok()?.content_length()
+    }
+}
+
+/// A multipart upload.
+struct Upload {
+    client: Client,
+    key: String,
+    id: String,
+}
+
+impl Upload {
+    async fn create(client: &Client, key: &str) -> Result<Self> {
+        let create = client.create_multipart_upload().bucket(BUCKET).key(key);
+        let created = create.send().await?;
+        Ok(Self {
+            client: client.clone(),
+            key: key.to_owned(),
+            id: created.upload_id.context("no upload id")?,
+        })
+    }
+
+    /// Uploads a part and returns what names it.
+    async fn part(&self, number: i32, bytes: Vec<u8>) -> Result<CompletedPart, Error> {
+        let request = self.client.upload_part().bucket(BUCKET).key(&self.key);
+        let request = request.upload_id(&self.id).part_number(number);
+        let part = request.body(bytes.into()).send().await?;
+        Ok(CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(part.e_tag)
+            .build())
+    }
+
+    async fn complete(&self, parts: &[CompletedPart]) -> Result<(), Error> {
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts.to_vec()));
+        let request = self.client.complete_multipart_upload().bucket(BUCKET);
+        let request = request.key(&self.key).upload_id(&self.id);
+        request.multipart_upload(parts.build()).send().await?;
+        Ok(())
+    }
+
+    async fn abort(&self) -> Result<(), Error> {
+        let request = self.client.abort_multipart_upload().bucket(BUCKET);
+        request.key(&self.key).upload_id(&self.id).send().await?;
+        Ok(())
+    }
+
+    /// Lists a page of the parts.
+    fn list(&self) -> ListPartsFluentBuilder {
+        let request = self.client.list_parts().bucket(BUCKET);
+        request.key(&self.key).upload_id(&self.id)
+    }
+}
+
+/// Returns the code of a refusal.
+fn code<T>(result: Result<T, impl Into<Error>>) -> Option<String> {
+    let error: Error = result.err()?.into();
+    error.code().map(str::to_owned)
 }
 
 #[tokio::test]
@@ -135,76 +205,4 @@ async fn a_wrong_key_opens_nothing() -> Result<()> {
         .send()
         .await?;
     Ok(())
-}
-
-#[tokio::test]
-async fn faults_strike_as_often_as_they_are_told() -> Result<()> {
-    let dir = tempfile::tempdir()?;
-    let s3 = S3::start(dir.path()).await?;
-    s3.create_bucket("bucket")?;
-    let env = s3.env("bucket");
-    let (patient, once) = (
-        client(&env, &env.secret_key, 3),
-        client(&env, &env.secret_key, 1),
-    );
-
-    s3.faults()
-        .fail(Operation::UploadPart, StatusCode::SERVICE_UNAVAILABLE, 2);
-    upload(&patient, "bucket", "patient").await?;
-    assert_eq!(s3.faults().left(Operation::UploadPart), 0);
-    let head = once
-        .head_object()
-        .bucket("bucket")
-        .key("patient")
-        .send()
-        .await?;
-    assert_eq!(head.content_length(), i64::try_from(PART + 10).ok());
-
-    s3.faults()
-        .fail(Operation::PutObject, StatusCode::FORBIDDEN, 1);
-    let put = || {
-        once.put_object()
-            .bucket("bucket")
-            .key("put")
-            .body(ByteStream::from(vec![b'x'; PART]))
-    };
-    let error = put().send().await.unwrap_err().into_service_error();
-    assert_eq!(error.code(), Some("AccessDenied"));
-    assert!(
-        once.head_object()
-            .bucket("bucket")
-            .key("put")
-            .send()
-            .await
-            .is_err()
-    );
-    put().send().await?;
-
-    let complete = Operation::CompleteMultipartUpload;
-    s3.faults()
-        .fail_after(complete, StatusCode::INTERNAL_SERVER_ERROR, 1);
-    assert!(upload(&once, "bucket", "ambiguous").await.is_err());
-    let head = once
-        .head_object()
-        .bucket("bucket")
-        .key("ambiguous")
-        .send()
-        .await?;
-    assert_eq!(head.content_length(), i64::try_from(PART + 10).ok());
-
-    s3.faults()
-        .fail(Operation::HeadBucket, StatusCode::INTERNAL_SERVER_ERROR, 9);
-    assert!(once.head_bucket().bucket("bucket").send().await.is_err());
-    s3.faults().clear();
-    once.head_bucket().bucket("bucket").send().await?;
-
-    s3.kill().await;
-    assert!(once.head_bucket().bucket("bucket").send().await.is_err());
-    s3.restart().await?;
-    once.head_object()
-        .bucket("bucket")
-        .key("put")
-        .send()
-        .await?;
-    s3.stop().await
 }

@@ -175,7 +175,7 @@ async fn a_part_that_fails_fails_the_file() -> anyhow::Result<()> {
             break;
         }
     }
-    // Six parts in a budget of two: the error is seen long before the end.
+    // Five parts in a budget of two: the error is seen long before the end.
     assert_eq!(verdict(&result.unwrap_err()), DENIED);
     Ok(())
 }
@@ -225,6 +225,27 @@ async fn complete(sink: &Sink, size: usize) -> Result<(), SinkError> {
     let uploaded = uploads.finish().await?;
     sink.complete_upload("key", &upload, &uploaded, size as u64)
         .await
+}
+
+#[tokio::test]
+async fn lists_that_fail_are_transient() -> anyhow::Result<()> {
+    let mut config = fresh_config().await?;
+    let proxy = Proxy::start(|_| Fate::Refuse(StatusCode::SERVICE_UNAVAILABLE, SLOW_DOWN)).await?;
+    config.endpoint = Some(proxy.url.clone());
+    config.max_attempts = 1;
+    let sink = Sink::new(&config).await?;
+    for error in [
+        sink.list_objects("", None).await.unwrap_err(),
+        sink.list_uploads("", None).await.unwrap_err(),
+        sink.list_parts("key", &"id".to_owned().into())
+            .await
+            .unwrap_err(),
+    ] {
+        assert_eq!(error.code(), ErrorCode::StorageUnavailable);
+        let transient = matches!(error.class(), ErrorClass::Transient { .. });
+        assert!(transient, "{error:?}");
+    }
+    Ok(())
 }
 
 fn is_complete(query: Option<&str>) -> bool {

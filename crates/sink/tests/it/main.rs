@@ -2,7 +2,9 @@
 
 mod faults;
 mod links;
+mod listing;
 mod multipart;
 mod objects;
+mod part_uploads;
 mod proxy;
 mod support;

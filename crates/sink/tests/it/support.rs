@@ -51,7 +51,7 @@ pub(crate) fn file(size: usize) -> Bytes {
 
 /// Cuts a file as the sink would.
 pub(crate) fn parts(sink: &Sink, mut file: Bytes) -> anyhow::Result<Vec<Part>> {
-    let mut buffer = sink.part_buffer();
+    let mut buffer = sink.part_buffer(1);
     let mut parts = Vec::new();
     while !file.is_empty() {
         parts.extend(buffer.fill(&mut file)?);

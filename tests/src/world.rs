@@ -131,6 +131,8 @@ impl World {
             // Journeys wait for what happens, not for schedules.
             ("EXPORT__WORKER__POLL_INTERVAL_MS", "200"),
             ("EXPORT__RETRY__FIRST_DELAY_MS", "200"),
+            ("EXPORT__CLEANUP__POLL_INTERVAL_MS", "200"),
+            ("EXPORT__CLEANUP__FIRST_DELAY_MS", "200"),
             ("EXPORT__NOTIFICATIONS__POLL_INTERVAL_MS", "200"),
             ("EXPORT__NOTIFICATIONS__FIRST_DELAY_MS", "200"),
         ];

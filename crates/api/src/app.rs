@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Clock, JobId, RequestLimits, SystemClock};
+use domain::{JobId, RequestLimits};
 use queue::{Pushed, Wakeups};
 use runtime::chain;
 use sink::Sink;
@@ -25,7 +25,6 @@ pub struct App {
     pub(crate) sink: Sink,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) verifier: Arc<Verifier>,
-    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: RequestLimits,
     pub(crate) links: Links,
     pub(crate) trusted_proxies: usize,
@@ -71,7 +70,6 @@ impl App {
             sink,
             catalogue: Arc::new(catalogue),
             verifier: Arc::new(verifier),
-            clock: Arc::new(SystemClock),
             limits: config.limits.into(),
             links: Links::new(config.http.public_url.as_ref()),
             trusted_proxies: config.http.trusted_proxies,

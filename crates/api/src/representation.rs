@@ -35,6 +35,8 @@ pub struct JobRepresentation<'a> {
     updated_at: DateTime<Utc>,
     completed_at: Option<DateTime<Utc>>,
     expires_at: Option<DateTime<Utc>>,
+    /// When somebody deleted the file before it expired.
+    deleted_at: Option<DateTime<Utc>>,
     /// Where the file can be had, while it is there.
     download_url: Option<String>,
 }
@@ -80,6 +82,7 @@ impl<'a> JobRepresentation<'a> {
             updated_at: job.updated_at,
             completed_at: None,
             expires_at: None,
+            deleted_at: None,
             download_url: None,
         };
         shown.add_state(job, links);
@@ -118,9 +121,11 @@ impl<'a> JobRepresentation<'a> {
             JobState::Expired {
                 completed_at,
                 expires_at,
+                deleted_at,
             } => {
                 self.completed_at = Some(*completed_at);
                 self.expires_at = Some(*expires_at);
+                self.deleted_at = *deleted_at;
             }
         }
     }

@@ -13,13 +13,13 @@ use crate::app::App;
 use crate::config::HttpConfig;
 use crate::middleware::{assign, caught, harden, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
-use crate::routes::{create_export, download_export, get_export, healthz, readyz};
+use crate::routes::{create_export, delete_export, download_export, get_export, healthz, readyz};
 
 /// Builds the service.
 pub fn router(app: App, config: &HttpConfig) -> Router {
     let routes = Router::new()
         .route("/api/v1/export", post(create_export))
-        .route("/api/v1/export/{id}", get(get_export))
+        .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))

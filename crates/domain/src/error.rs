@@ -84,6 +84,8 @@ error_codes! {
     TooLarge = "too_large", "The export is larger than one file may be. Please choose a shorter time range or stricter filters.";
     /// A value could not be written in the format.
     EncodingFailed = "encoding_failed", "A row could not be written in the chosen format.";
+    /// The workers that had the job died, or did not live long enough to make progress.
+    WorkerLost = "worker_lost", "This export stopped every worker that tried it. Please choose a shorter time range or stricter filters, or tell your administrator.";
     /// Anything else: a fault of the service.
     Internal = "internal", "Something went wrong on our side. Please try again later.";
 }

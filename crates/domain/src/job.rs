@@ -71,6 +71,8 @@ pub enum JobState {
         completed_at: DateTime<Utc>,
         /// Since when it is gone.
         expires_at: DateTime<Utc>,
+        /// The same, when somebody deleted it before its time.
+        deleted_at: Option<DateTime<Utc>>,
     },
 }
 

@@ -7,6 +7,7 @@ use domain::{ExportRequest, OrganizationId, Pointer, TimeRange, Violation};
 
 use crate::catalogue::{Catalogue, Dataset};
 use crate::predicate::{self, Predicate};
+use crate::sql;
 
 /// A request that fits a dataset.
 #[derive(Clone)]
@@ -24,6 +25,12 @@ impl Query {
     /// Returns the schema of the file.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Returns the statement that reads all rows, with its parameters. It shows the values of
+    /// filters: not for logs.
+    pub fn text(&self) -> String {
+        format!("{:?}", sql::rows(self, self.range))
     }
 
     /// Returns the window of the export.

@@ -12,6 +12,7 @@ use crate::query::Query;
 use crate::value::Value;
 
 /// A query with the parameters that it names.
+#[derive(Debug)]
 pub(crate) struct Statement {
     pub(crate) sql: String,
     pub(crate) parameters: Vec<(String, Parameter)>,

@@ -16,21 +16,39 @@ pub enum EventKind {
     Requested,
     /// A worker took it for the first time.
     Started,
+    /// A worker went on with it where another one had ended.
+    Resumed,
+    /// A worker began it anew, since what others had stored was of no use.
+    StartedOver,
     /// The file is there.
     Completed,
     /// There will be no file.
     Failed,
+    /// Somebody cancelled it.
+    Cancelled,
     /// Somebody was sent to the file.
     Downloaded,
+    /// Somebody deleted the file.
+    Deleted,
+    /// The time of the file is over.
+    Expired,
+    /// The e-mail about it could not be delivered.
+    Unnotified,
 }
 
 impl EventKind {
     const ALL: &[Self] = &[
         Self::Requested,
         Self::Started,
+        Self::Resumed,
+        Self::StartedOver,
         Self::Completed,
         Self::Failed,
+        Self::Cancelled,
         Self::Downloaded,
+        Self::Deleted,
+        Self::Expired,
+        Self::Unnotified,
     ];
 
     /// Returns the name, as it stands in Postgres.
@@ -38,9 +56,15 @@ impl EventKind {
         match self {
             Self::Requested => "requested",
             Self::Started => "started",
+            Self::Resumed => "resumed",
+            Self::StartedOver => "started_over",
             Self::Completed => "completed",
             Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
             Self::Downloaded => "downloaded",
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::Unnotified => "unnotified",
         }
     }
 }

@@ -2,15 +2,17 @@
 
 mod claim;
 mod end;
-mod row;
+pub(crate) mod row;
+mod withdraw;
 
 use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-pub use claim::{Claim, Leftover, claim, progress, record_upload, renew};
+pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
 pub(crate) use row::load;
+pub use withdraw::{expire, withdraw};
 
 use crate::error::StoreError;
 use crate::events::{self, Actor, EventKind};

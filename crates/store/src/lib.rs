@@ -1,4 +1,4 @@
-//! Postgres, the truth: jobs, leases, events and notifications.
+//! Postgres, the truth: jobs, leases, checkpoints, events, notifications and removals.
 //!
 //! Functions take a connection. Each of them is atomic: on a bare connection by itself, inside a
 //! transaction of the caller together with the rest of it. Leases, retries and expiry use the
@@ -10,6 +10,8 @@ pub mod events;
 pub mod jobs;
 pub mod notifications;
 mod pool;
+pub mod removals;
+pub mod uploads;
 
 pub use error::StoreError;
 pub use pool::{MIGRATOR, PostgresConfig, acquire, connect, migrate, ping};

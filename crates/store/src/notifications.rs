@@ -7,6 +7,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::error::{StoreError, fenced};
+use crate::events::{self, EventKind};
 use crate::jobs;
 
 /// What a notification is about.
@@ -172,7 +173,7 @@ pub async fn retry(
     fenced(&result)
 }
 
-/// Gives up on it for good.
+/// Gives up on it for good, and leaves an event that says so.
 ///
 /// # Errors
 ///
@@ -182,6 +183,7 @@ pub async fn give_up(
     mail: &DueNotification,
     cause: &str,
 ) -> Result<(), StoreError> {
+    let mut tx = conn.begin().await?;
     let result = sqlx::query!(
         "UPDATE notifications SET status = 'FAILED', last_error = $3, lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
@@ -189,7 +191,9 @@ pub async fn give_up(
         mail.token,
         cause,
     )
-    .execute(conn)
+    .execute(&mut *tx)
     .await?;
-    fenced(&result)
+    fenced(&result)?;
+    events::append(&mut tx, mail.job.id, EventKind::Unnotified, None).await?;
+    Ok(tx.commit().await?)
 }

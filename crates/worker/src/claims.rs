@@ -1,14 +1,13 @@
 //! Finding work: a claim for each free slot, when a wake-up comes or the poll interval is over.
 
 use std::error::Error;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{JobId, WorkerId};
-use store::jobs::{self, Claim};
+use store::jobs::{self, Claimed, Terms};
 use store::{PgPool, StoreError, acquire};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,8 +23,10 @@ pub struct ClaimLoop {
     pub owner: WorkerId,
     /// How long a claim holds without a renewal.
     pub lease: Duration,
-    /// Jobs at once.
-    pub slots: NonZeroUsize,
+    /// After how many deaths of workers a job must be alone in its process.
+    pub alone_after: u32,
+    /// Slots: jobs at once.
+    pub slots: Slots,
     /// How often Postgres is asked for work that no wake-up told of.
     pub poll_interval: Duration,
     /// Told at each round.
@@ -40,18 +41,22 @@ impl ClaimLoop {
     /// A wake-up only shortens the wait. Which job is next is for Postgres to say, so a message
     /// that is lost, late or doubled changes nothing else.
     pub async fn run(self, mut wake_ups: mpsc::Receiver<JobId>, stop: CancellationToken) {
-        let slots = Arc::new(Semaphore::new(self.slots.get()));
         let running = TaskTracker::new();
+        // Whether the job that is next must be alone in this process.
+        let mut alone = false;
         while !stop.is_cancelled() {
             self.pulse.beat();
             let slot = tokio::select! {
-                slot = Arc::clone(&slots).acquire_owned() => slot,
+                slot = self.slots.take(alone) => slot,
                 () = tokio::time::sleep(self.poll_interval) => continue,
                 () = stop.cancelled() => break,
             };
-            match self.claim().await {
-                Ok(Some(claim)) => {
-                    let lease = Lease::new(self.pool.clone(), claim, self.lease);
+            let asked = Instant::now();
+            match self.claim(self.slots.others_than(&slot)).await {
+                Ok(Claimed::Job(claim)) => {
+                    let slot = self.slots.fit(slot, claim.deaths >= self.alone_after);
+                    alone = false;
+                    let lease = Lease::new(self.pool.clone(), *claim, self.lease, asked);
                     let run = Box::pin(self.runner.clone().run(lease));
                     running.spawn(async move {
                         run.await;
@@ -59,7 +64,11 @@ impl ClaimLoop {
                     });
                     continue;
                 }
-                Ok(None) => {}
+                Ok(Claimed::Suspect) => {
+                    alone = true;
+                    continue;
+                }
+                Ok(Claimed::Nothing) => alone = false,
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn Error, "no job could be claimed");
                 }
@@ -75,8 +84,85 @@ impl ClaimLoop {
         running.wait().await;
     }
 
-    async fn claim(&self) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, busy: bool) -> Result<Claimed, StoreError> {
+        let terms = Terms {
+            lease: self.lease,
+            busy,
+            alone_after: self.alone_after,
+        };
         let mut conn = acquire(&self.pool).await?;
-        jobs::claim(&mut conn, &self.owner, self.lease).await
+        jobs::claim(&mut conn, &self.owner, &terms).await
+    }
+}
+
+/// Room for some jobs at once, or for one that must be alone.
+pub struct Slots {
+    free: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Slots {
+    /// Makes room for `all` jobs.
+    pub fn new(all: u32) -> Self {
+        let permits = usize::try_from(all).unwrap_or(Semaphore::MAX_PERMITS);
+        Self {
+            free: Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS))),
+            all,
+        }
+    }
+
+    /// Waits for one slot, or for all of them.
+    async fn take(&self, alone: bool) -> OwnedSemaphorePermit {
+        let wanted = if alone { self.all } else { 1 };
+        let taken = Arc::clone(&self.free).acquire_many_owned(wanted).await;
+        taken.expect("the semaphore is never closed")
+    }
+
+    /// Tells whether there are jobs in other slots.
+    fn others_than(&self, slot: &OwnedSemaphorePermit) -> bool {
+        let idle = self.free.available_permits() + slot.num_permits();
+        u32::try_from(idle).is_ok_and(|idle| idle < self.all)
+    }
+
+    /// Makes one slot of what was taken, or all of them.
+    fn fit(&self, mut slot: OwnedSemaphorePermit, alone: bool) -> OwnedSemaphorePermit {
+        if !alone {
+            return slot.split(1).unwrap_or(slot);
+        }
+        let missing = self
+            .all
+            .saturating_sub(u32::try_from(slot.num_permits()).unwrap_or(1));
+        if let Ok(rest) = Arc::clone(&self.free).try_acquire_many_owned(missing) {
+            slot.merge(rest);
+        }
+        slot
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slots;
+
+    #[tokio::test]
+    async fn a_job_that_must_be_alone_takes_every_slot() {
+        let slots = Slots::new(3);
+        let first = slots.take(false).await;
+        assert!(!slots.others_than(&first));
+        let alone = slots.fit(first, true);
+        assert_eq!(slots.free.available_permits(), 0);
+        drop(alone);
+        assert_eq!(slots.free.available_permits(), 3);
+    }
+
+    #[tokio::test]
+    async fn any_other_job_takes_one() {
+        let slots = Slots::new(3);
+        let all = slots.take(true).await;
+        let one = slots.fit(all, false);
+        assert_eq!(slots.free.available_permits(), 2);
+        let other = slots.take(false).await;
+        assert!(slots.others_than(&other));
+        drop((one, other));
+        assert_eq!(slots.free.available_permits(), 3);
     }
 }

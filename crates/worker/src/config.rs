@@ -1,9 +1,10 @@
 //! The configuration of the worker.
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
+use domain::{ExportJob, Format, OrganizationId};
 use notify::SmtpConfig;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
@@ -12,7 +13,7 @@ use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
 
-use crate::retry::RetryConfig;
+use crate::retry::{Backoff, RetryConfig};
 
 /// The sections of the configuration that `export-worker` reads. The API's are not looked at.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,6 +40,8 @@ pub struct Config {
     pub retry: RetryConfig,
     /// How long files live.
     pub retention: RetentionConfig,
+    /// What is removed from the bucket.
+    pub cleanup: CleanupConfig,
     /// E-mails.
     pub notifications: NotificationConfig,
 }
@@ -50,9 +53,11 @@ pub struct WorkerConfig {
     /// Where `/healthz` listens.
     pub listen: SocketAddr,
     /// Jobs at once.
-    pub jobs: NonZeroUsize,
+    pub jobs: NonZeroU32,
     /// How long a claim holds without a renewal.
     pub lease_s: u64,
+    /// How many workers in a row a job may stop, without progress in between, before it fails.
+    pub max_deaths: NonZeroU32,
     /// How often Postgres is asked for work that no wake-up told of.
     pub poll_interval_ms: u64,
     /// How long running jobs may go on after SIGTERM.
@@ -122,13 +127,48 @@ impl PipelineConfig {
 pub struct RetentionConfig {
     /// How long a file can be downloaded.
     pub days: u32,
+    /// What differs from that; the first rule that fits counts.
+    pub rules: Vec<RetentionRule>,
+}
+
+/// How long some files can be downloaded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRule {
+    /// Whose files; everybody's if it is not there.
+    pub organization: Option<OrganizationId>,
+    /// Which files; of every format if it is not there.
+    pub format: Option<Format>,
+    /// How long.
+    pub days: u32,
 }
 
 impl RetentionConfig {
-    /// How long a file can be downloaded.
-    pub fn duration(&self) -> Duration {
-        Duration::from_hours(u64::from(self.days) * 24)
+    /// How long the file of a job can be downloaded.
+    pub fn of(&self, job: &ExportJob) -> Duration {
+        let format = job.request.output.format();
+        let rule = self.rules.iter().find(|rule| {
+            rule.organization
+                .is_none_or(|only| only == job.organization)
+                && rule.format.is_none_or(|only| only == format)
+        });
+        let days = rule.map_or(self.days, |rule| rule.days);
+        Duration::from_hours(u64::from(days) * 24)
     }
+}
+
+/// The section `cleanup`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CleanupConfig {
+    /// How often Postgres is asked for files whose time is over and for what is to be removed.
+    pub poll_interval_ms: u64,
+    /// How long a removal waits after it has failed.
+    #[serde(flatten)]
+    pub backoff: Backoff,
+    /// How often the bucket is looked through, by one worker.
+    pub sweep_interval_s: u64,
+    /// What is younger stays, since its worker may not have noted it yet.
+    pub sweep_min_age_s: u64,
 }
 
 /// The section `notifications`.

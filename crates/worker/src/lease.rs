@@ -1,14 +1,23 @@
 //! The right to work on a job: renewed while the work goes on, and every write goes through it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::{Classify, ErrorClass, ExportedFile, Failure, Progress};
 use store::jobs::{self, Claim};
+use store::removals::{self, Stored};
+use store::uploads::{self, Checkpoint, UploadPlan};
 use store::{PgPool, StoreError, acquire};
 use tokio_util::sync::CancellationToken;
 
+use crate::deadline;
+
 /// How long to wait before Postgres is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
+
+/// How long a job may have been cancelled before its worker knows, at most.
+const CHECK: Duration = Duration::from_secs(1);
 
 /// A claimed job and the database in which it is claimed.
 ///
@@ -17,17 +26,23 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Clone, Debug)]
 pub struct Lease {
     pool: PgPool,
-    claim: Claim,
+    claim: Arc<Claim>,
     length: Duration,
+    /// Until when the lease holds for sure, by the clock of this process.
+    held_until: Arc<Mutex<Instant>>,
+    /// Whether there is a checkpoint of this claim.
+    advanced: Arc<AtomicBool>,
 }
 
 impl Lease {
-    /// Takes charge of a claim that holds for `length` without a renewal.
-    pub fn new(pool: PgPool, claim: Claim, length: Duration) -> Self {
+    /// Takes charge of a claim that was asked for at `asked` and holds for `length`.
+    pub fn new(pool: PgPool, claim: Claim, length: Duration, asked: Instant) -> Self {
         Self {
             pool,
-            claim,
+            claim: Arc::new(claim),
             length,
+            held_until: Arc::new(Mutex::new(asked + length)),
+            advanced: Arc::default(),
         }
     }
 
@@ -36,18 +51,43 @@ impl Lease {
         &self.claim
     }
 
-    /// Renews the lease until it is lost, then cancels `stop`.
+    /// Returns how often the job has been tried since its last checkpoint, this time included.
+    pub fn attempts(&self) -> u32 {
+        if self.advanced.load(Ordering::Relaxed) {
+            1
+        } else {
+            self.claim.attempts
+        }
+    }
+
+    /// Renews the lease until it is lost, or the job is cancelled, and then cancels `stop`.
     ///
     /// A database that cannot be reached loses the lease as well, once its time is over.
     pub async fn keep(self, stop: CancellationToken) {
         let mut renewed = Instant::now();
+        let pause = CHECK.min(self.length / 3);
         loop {
-            tokio::time::sleep(self.length / 3).await;
+            tokio::time::sleep(pause).await;
             let asked = Instant::now();
+            let renew = asked + pause > renewed + self.length / 3;
+            let answer = async {
+                let mut conn = acquire(&self.pool).await?;
+                if renew {
+                    jobs::renew(&mut conn, &self.claim, self.length).await
+                } else {
+                    jobs::check(&mut conn, &self.claim).await
+                }
+            };
             // A network that hangs must not hide that the lease ends.
-            let answer = tokio::time::timeout(self.length / 3, self.renew()).await;
-            match answer {
-                Ok(Ok(())) => renewed = asked,
+            match tokio::time::timeout(self.length / 3, answer).await {
+                Ok(Ok(())) if renew => {
+                    renewed = asked;
+                    *self
+                        .held_until
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner) = asked + self.length;
+                }
+                Ok(Ok(())) => {}
                 Ok(Err(StoreError::LeaseLost)) => break,
                 Ok(Err(_)) | Err(_) if renewed.elapsed() >= self.length * 2 / 3 => break,
                 Ok(Err(error)) => tracing::warn!(
@@ -57,12 +97,21 @@ impl Lease {
                 Err(_) => tracing::warn!("lease not renewed in time"),
             }
         }
-        tracing::warn!(job.id = %self.claim.job.id, "lease lost");
+        tracing::warn!(job.id = %self.claim.job.id, "the lease is lost, or the job cancelled");
         stop.cancel();
     }
 
-    async fn renew(&self) -> Result<(), StoreError> {
-        jobs::renew(&mut *acquire(&self.pool).await?, &self.claim, self.length).await
+    /// Does work as long as the lease holds, and returns nothing when it ended before.
+    ///
+    /// Nothing of the work happens after that, see [`deadline`](crate::deadline).
+    pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let held_until = || {
+            *self
+                .held_until
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        deadline::before(held_until, work).await
     }
 
     /// Tells pollers how far the job is.
@@ -76,34 +125,88 @@ impl Lease {
         jobs::progress(&mut conn, &self.claim, rows, Some(estimated), percent).await
     }
 
-    /// Notes where the object will be, before anything is uploaded.
-    ///
-    /// Waits for a Postgres that cannot be reached: the end of the lease cancels the work anyway.
+    /// Notes what is stored. Waits for a Postgres that cannot be reached: the end of the lease
+    /// cancels the work anyway.
     ///
     /// # Errors
     ///
     /// When the lease is lost, or Postgres refuses.
-    pub async fn record_upload(
-        &self,
-        key: &str,
-        upload_id: Option<&str>,
-    ) -> Result<(), StoreError> {
+    pub async fn note(&self, note: &Note<'_>) -> Result<(), StoreError> {
         loop {
-            let noted = async {
-                let mut conn = acquire(&self.pool).await?;
-                jobs::record_upload(&mut conn, &self.claim, key, upload_id).await
-            };
-            match noted.await {
+            match self.try_note(note).await {
                 Err(error) if matches!(error.class(), ErrorClass::Transient { .. }) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
-                        "the upload is not noted yet"
+                        "the state is not noted yet"
                     );
                     tokio::time::sleep(PAUSE).await;
                 }
                 noted => return noted,
             }
         }
+    }
+
+    async fn try_note(&self, note: &Note<'_>) -> Result<(), StoreError> {
+        let conn = &mut *acquire(&self.pool).await?;
+        let claim = &*self.claim;
+        match *note {
+            Note::Object { key } => uploads::begin_object(conn, claim, key).await,
+            Note::Upload {
+                key,
+                id,
+                plan,
+                parts_reserved,
+            } => uploads::begin(conn, claim, key, id, plan, parts_reserved).await,
+            Note::PartsReserved(number) => uploads::reserve_parts(conn, claim, number).await,
+            Note::Checkpoint(checkpoint) => {
+                uploads::add_checkpoint(conn, claim, checkpoint).await?;
+                self.advanced.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Note::Whole { file, last } => {
+                uploads::seal(conn, claim, file, last).await?;
+                self.advanced.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+
+    /// Returns the checkpoints of the job.
+    ///
+    /// # Errors
+    ///
+    /// When Postgres fails.
+    pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, StoreError> {
+        uploads::checkpoints(&mut *acquire(&self.pool).await?, &self.claim).await
+    }
+
+    /// Notes that this attempt goes on where another one ended.
+    ///
+    /// # Errors
+    ///
+    /// When the lease is lost, or Postgres fails.
+    pub async fn resume(&self) -> Result<(), StoreError> {
+        uploads::resume(&mut *acquire(&self.pool).await?, &self.claim).await
+    }
+
+    /// Gives up what earlier attempts have stored.
+    ///
+    /// # Errors
+    ///
+    /// When the lease is lost, or Postgres fails.
+    pub async fn start_over(&self) -> Result<(), StoreError> {
+        uploads::start_over(&mut *acquire(&self.pool).await?, &self.claim).await
+    }
+
+    /// Has what this attempt has stored removed, unless the job needs it.
+    ///
+    /// # Errors
+    ///
+    /// When Postgres fails.
+    pub async fn disown(&self, stored: &[Stored]) -> Result<(), StoreError> {
+        removals::add_unneeded(&mut *acquire(&self.pool).await?, stored)
+            .await
+            .map(drop)
     }
 
     /// Ends the attempt. A job that ends with it gets its event and its notification.
@@ -125,6 +228,38 @@ impl Lease {
             Ending::Released => jobs::release(conn, claim).await,
         }
     }
+}
+
+/// What an attempt stores, before or after it does so.
+#[derive(Clone, Copy, Debug)]
+pub enum Note<'a> {
+    /// An object is about to be stored with one request.
+    Object {
+        /// Its key.
+        key: &'a str,
+    },
+    /// An upload was begun, and parts are about to follow.
+    Upload {
+        /// The key of the object.
+        key: &'a str,
+        /// The storage's name for the upload.
+        id: &'a str,
+        /// What its parts will be made of.
+        plan: &'a UploadPlan,
+        /// The highest part number that may be used.
+        parts_reserved: u16,
+    },
+    /// Higher part numbers may be used.
+    PartsReserved(u16),
+    /// The first slices of the file are stored.
+    Checkpoint(&'a Checkpoint),
+    /// All parts of the file are stored, and about to be made an object.
+    Whole {
+        /// The file.
+        file: &'a ExportedFile,
+        /// The parts since the last checkpoint.
+        last: &'a Checkpoint,
+    },
 }
 
 /// How an attempt ends. Operators see the causes, users do not.

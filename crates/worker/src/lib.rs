@@ -1,14 +1,19 @@
 //! The export worker: claim, pipeline, notifier, lifecycle.
 //!
 //! One job flows through the modules in this order: [`claims`] finds it, [`run`] holds its lease
-//! and decides what an error means, [`pipeline`] makes the file, [`notifier`] mails the link.
+//! and decides what an error means, [`pipeline`] makes the file, [`notifier`] mails the link. What
+//! is left in the bucket after that, [`cleanup`] removes.
 
 pub mod claims;
+pub mod cleanup;
 pub mod config;
+mod deadline;
 pub mod health;
 pub mod lease;
 pub mod notifier;
+mod object_key;
 pub mod pipeline;
 pub mod retry;
 pub mod run;
 pub mod service;
+pub mod sweep;

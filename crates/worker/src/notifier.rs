@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::NotificationConfig;
+use crate::deadline::until;
 use crate::retry::Verdict;
 
 /// How long one process may take to send one e-mail before another tries.
@@ -82,11 +83,16 @@ impl Notifier {
 
     /// Sends one e-mail, or says that none is due.
     async fn send_next(&self) -> Result<bool, StoreError> {
+        let asked = Instant::now();
         let claimed = notifications::claim_due(&mut *acquire(&self.pool).await?, LEASE).await?;
         let Some(due) = claimed else {
             return Ok(false);
         };
-        let sent = self.send(&due).await;
+        let sending = Box::pin(self.send(&due));
+        let Some(sent) = until(asked + LEASE, sending).await else {
+            tracing::warn!(job.id = %due.job.id, notification.id = %due.id, "left to another worker");
+            return Ok(true);
+        };
         let mut conn = acquire(&self.pool).await?;
         let Err(error) = sent else {
             notifications::sent(&mut conn, &due).await?;

@@ -7,10 +7,17 @@ use serde::Deserialize;
 
 /// The section `retry`.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct RetryConfig {
     /// How often a job is tried before it fails.
     pub max_attempts: u32,
+    /// How long it waits in between.
+    #[serde(flatten)]
+    pub backoff: Backoff,
+}
+
+/// Waits that become longer.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Backoff {
     /// The wait after the first attempt; it doubles with each further one.
     pub first_delay_ms: u64,
     /// The longest wait.
@@ -34,17 +41,19 @@ impl RetryConfig {
         match class {
             ErrorClass::Cancelled => Verdict::Release,
             ErrorClass::Transient { retry_after } if attempt < self.max_attempts => {
-                let delay = self.delay(job, attempt);
+                let delay = self.backoff.delay(job, attempt);
                 Verdict::Retry(retry_after.map_or(delay, |wanted| delay.max(wanted)))
             }
             ErrorClass::Transient { .. } | ErrorClass::Permanent => Verdict::Fail(code.into()),
         }
     }
+}
 
-    /// Returns the exponential back-off before the next attempt, between its half and its whole.
+impl Backoff {
+    /// Returns the exponential back-off before the attempt after the `attempt`-th, between its half and its whole.
     ///
     /// The jitter comes from the job's id, which is random already.
-    fn delay(&self, job: JobId, attempt: u32) -> Duration {
+    pub fn delay(&self, job: JobId, attempt: u32) -> Duration {
         let doubled = 1_u64
             .checked_shl(attempt.saturating_sub(1))
             .unwrap_or(u64::MAX);
@@ -52,7 +61,7 @@ impl RetryConfig {
             .first_delay_ms
             .saturating_mul(doubled)
             .min(self.max_delay_ms);
-        let random = job.as_uuid().as_u64_pair().1.rotate_left(attempt * 8);
+        let random = job.as_uuid().as_u64_pair().1.rotate_left(attempt % 8 * 8);
         Duration::from_millis(full - random % (full / 2 + 1))
     }
 }
@@ -64,12 +73,14 @@ mod tests {
     use domain::{ErrorClass, ErrorCode, JobId};
     use uuid::Uuid;
 
-    use super::{RetryConfig, Verdict};
+    use super::{Backoff, RetryConfig, Verdict};
 
     const CONFIG: RetryConfig = RetryConfig {
         max_attempts: 5,
-        first_delay_ms: 1_000,
-        max_delay_ms: 6_000,
+        backoff: Backoff {
+            first_delay_ms: 1_000,
+            max_delay_ms: 6_000,
+        },
     };
     const CODE: ErrorCode = ErrorCode::SourceUnavailable;
 
@@ -82,7 +93,7 @@ mod tests {
         for (attempt, full) in [(1, 1_000), (2, 2_000), (3, 4_000), (4, 6_000)] {
             let waits: Vec<_> = (0_u128..100)
                 .map(|id| {
-                    CONFIG.delay(
+                    CONFIG.backoff.delay(
                         job(id.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)),
                         attempt,
                     )

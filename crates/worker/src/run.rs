@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::{Classify, ErrorClass, ExportedFile};
+use queue::Wakeups;
 use runtime::chain;
+use runtime::shutdown::Shutdown;
 use store::StoreError;
+use store::removals::Stored;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::RetentionConfig;
 use crate::lease::{Ending, Lease};
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::pipeline::{Pipeline, PipelineError, Stops};
 use crate::retry::{RetryConfig, Verdict};
 
 /// Does jobs that were claimed.
@@ -23,12 +25,18 @@ pub struct Runner {
     pub pipeline: Pipeline,
     /// What errors mean.
     pub retry: RetryConfig,
+    /// How many workers a job may stop before it fails.
+    pub max_deaths: u32,
     /// How long files live.
-    pub retention: RetentionConfig,
-    /// Told when there is an e-mail to send.
+    pub retention: Arc<RetentionConfig>,
+    /// Told when there may be an e-mail to send.
     pub mail: Arc<Notify>,
-    /// Ends the attempts that still run.
-    pub stop: CancellationToken,
+    /// Told when there may be something to remove.
+    pub leavings: Arc<Notify>,
+    /// Wakes another worker for a job that is given back.
+    pub wake_ups: Wakeups,
+    /// Ends the attempts that run, at their next checkpoint or at once.
+    pub shutdown: Shutdown,
 }
 
 impl Runner {
@@ -39,9 +47,12 @@ impl Runner {
         fields(job.id = %lease.claim().job.id, attempt = lease.claim().attempts)
     )]
     pub async fn run(self, lease: Lease) {
-        let keep_going = self.stop.child_token();
-        let keeper = AbortOnDropHandle::new(tokio::spawn(lease.clone().keep(keep_going.clone())));
-        let noted = match self.export(&lease, &keep_going).await {
+        let stops = Stops {
+            soon: self.shutdown.soft.clone(),
+            now: self.shutdown.hard.child_token(),
+        };
+        let keeper = AbortOnDropHandle::new(tokio::spawn(lease.clone().keep(stops.now.clone())));
+        let noted = match self.export(&lease, &stops).await {
             Ok(file) => self.complete(&lease, &file).await,
             Err(error) => self.give_back(&lease, &error).await,
         };
@@ -57,27 +68,15 @@ impl Runner {
                 );
             }
         }
+        self.leavings.notify_one();
     }
 
-    async fn export(
-        &self,
-        lease: &Lease,
-        stop: &CancellationToken,
-    ) -> Result<ExportedFile, PipelineError> {
-        let claim = lease.claim();
-        if let Some(leftover) = &claim.leftover {
-            let upload_id = leftover.upload_id.as_deref();
-            tokio::select! {
-                () = self.pipeline.discard(&leftover.object_key, upload_id) => {}
-                () = stop.cancelled() => return Err(PipelineError::Stopped),
-            }
-        }
-        if claim.attempts > self.retry.max_attempts {
-            // Earlier attempts took their workers down with them.
-            return Err(PipelineError::TooManyAttempts);
+    async fn export(&self, lease: &Lease, stops: &Stops) -> Result<ExportedFile, PipelineError> {
+        if lease.claim().deaths >= self.max_deaths {
+            return Err(PipelineError::KillsWorkers);
         }
         let started = Instant::now();
-        let file = Box::pin(self.pipeline.export(lease, stop)).await?;
+        let file = Box::pin(self.pipeline.export(lease, stops)).await?;
         let elapsed_ms = started.elapsed().as_millis();
         tracing::info!(
             rows = file.rows,
@@ -89,18 +88,24 @@ impl Runner {
     }
 
     async fn complete(&self, lease: &Lease, file: &ExportedFile) -> Result<(), StoreError> {
+        let job = &lease.claim().job;
         let ended = end(
             lease,
             &Ending::Completed {
                 file,
                 location: self.pipeline.sink.location(&file.object_key),
-                retention: self.retention.duration(),
+                retention: self.retention.of(job),
             },
         )
         .await;
         if let Err(StoreError::LeaseLost) = ended {
-            // Nobody else knows of this object: its key holds the token of the lost lease.
-            self.pipeline.discard(&file.object_key, None).await;
+            // The job may be cancelled, or its successor may be about to find this very object.
+            let object = Stored {
+                job: job.id,
+                object_key: file.object_key.clone(),
+                upload_id: None,
+            };
+            lease.disown(&[object]).await?;
         }
         ended
     }
@@ -113,14 +118,20 @@ impl Runner {
         let cause = chain(error);
         let verdict = self
             .retry
-            .judge(error.class(), error.code(), claim.job.id, claim.attempts);
+            .judge(error.class(), error.code(), claim.job.id, lease.attempts());
         tracing::warn!(cause, ?verdict, "attempt ended without a file");
         let ending = match verdict {
             Verdict::Retry(delay) => Ending::Retry { delay, cause },
             Verdict::Fail(failure) => Ending::Failed { failure, cause },
             Verdict::Release => Ending::Released,
         };
-        end(lease, &ending).await
+        end(lease, &ending).await?;
+        if ending == Ending::Released
+            && let Err(error) = self.wake_ups.push(claim.job.id).await
+        {
+            tracing::debug!(error = &error as &dyn Error, "the job waits for a poll");
+        }
+        Ok(())
     }
 }
 

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use domain::{SystemClock, WorkerId};
 use notify::Mailer;
+use queue::Wakeups;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::{Catalogue, ClickHouse};
 use tokio::sync::{Notify, mpsc};
 
-use crate::claims::ClaimLoop;
+use crate::claims::{ClaimLoop, Slots};
+use crate::cleanup::Cleaner;
 use crate::config::Config;
 use crate::health::{self, Pulse};
 use crate::notifier::Notifier;
@@ -26,17 +28,18 @@ use crate::run::Runner;
 pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow::Result<()> {
     let pool = store::connect(&config.postgres, "export-worker").context("postgres")?;
     let sink = Sink::new(&config.s3).await.context("s3")?;
-    let mail = Arc::new(Notify::new());
+    let (mail, leavings) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let pulse = Pulse::default();
-    let slots = config.worker.jobs;
+    let jobs = config.worker.jobs.get();
     let threads = config.pipeline.encode_threads();
-    let waiting = slots.get() * config.pipeline.blocks_in_flight();
+    let waiting = usize::try_from(jobs)? * config.pipeline.blocks_in_flight();
 
     let claims = ClaimLoop {
         pool: pool.clone(),
         owner: owner.clone(),
         lease: config.worker.lease(),
-        slots,
+        alone_after: config.worker.max_deaths.get() - 1,
+        slots: Slots::new(jobs),
         poll_interval: config.worker.poll_interval(),
         pulse: pulse.clone(),
         runner: Runner {
@@ -48,10 +51,19 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
                 config: config.pipeline,
             },
             retry: config.retry,
-            retention: config.retention,
+            max_deaths: config.worker.max_deaths.get(),
+            retention: Arc::new(config.retention),
             mail: Arc::clone(&mail),
-            stop: shutdown.hard.clone(),
+            leavings: Arc::clone(&leavings),
+            wake_ups: Wakeups::connect(&config.redis).context("redis")?,
+            shutdown: shutdown.clone(),
         },
+    };
+    let cleaner = Cleaner {
+        pool: pool.clone(),
+        sink: sink.clone(),
+        config: config.cleanup,
+        wake: leavings,
     };
     let notifier = Notifier {
         pool,
@@ -64,11 +76,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
 
     let (wake, wake_ups) = mpsc::channel(1);
     let Shutdown { soft, hard } = &shutdown;
-    tracing::info!(
-        jobs = slots.get(),
-        threads = threads.get(),
-        "export-worker started"
-    );
+    tracing::info!(jobs, threads = threads.get(), "export-worker started");
     let healthy = async {
         let served = health::serve(config.worker.listen, pulse, soft.clone());
         served.await.context("health check")
@@ -83,6 +91,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
     let working = async {
         tokio::join!(
             claims.run(wake_ups, soft.clone()),
+            cleaner.run(soft.clone()),
             notifying,
             queue::consume(&config.redis, &owner, soft.clone(), wake),
         );

@@ -40,6 +40,16 @@ impl Bucket {
         self.files(".upload-")
     }
 
+    /// Waits until there are so many objects, and nothing else.
+    pub(crate) async fn settled(&self, objects: usize) -> Result<()> {
+        eventually("a bucket without leavings", async || {
+            let settled = self.objects()?.len() == objects && self.uploads()?.is_empty();
+            Ok(settled.then_some(()))
+        })
+        .await
+        .with_context(|| format!("{:?} {:?}", self.objects(), self.uploads()))
+    }
+
     fn files(&self, prefix: &str) -> Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.root)? {

@@ -34,7 +34,6 @@ async fn metadata_types_statistics_and_codecs() -> Result<()> {
                 .find(|entry| entry.key == key)
                 .and_then(|entry| entry.value.clone())
         };
-        assert_eq!(said("export.job_id"), Some(id));
         assert_eq!(said("export.data_type").as_deref(), Some("logs"));
         assert_eq!(
             said("export.start_time").as_deref(),

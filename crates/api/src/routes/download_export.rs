@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::header::{InvalidHeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use domain::{Classify, ErrorClass, ExportJob, ExportedFile, Failure, JobState, JobStatus};
 use sink::{ObjectKind, SinkError};
 use store::StoreError;
@@ -39,6 +38,9 @@ pub enum DownloadExportError {
     /// The file was there for its time.
     #[error("the file has expired")]
     Expired,
+    /// Somebody deleted the file.
+    #[error("the file was deleted")]
+    Deleted,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,7 +70,12 @@ impl IntoResponse for DownloadExportError {
                 Problem::new(ProblemCode::ExportCancelled, detail).job_status(JobStatus::Cancelled)
             }
             Self::Expired => {
-                let detail = "Request the export again if the file is still needed.";
+                let detail =
+                    "Its time is over. Request the export again if the file is still needed.";
+                Problem::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
+            }
+            Self::Deleted => {
+                let detail = "It was deleted before its time. Request the export again if the file is still needed.";
                 Problem::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
             }
             Self::Store(error) => error.into(),
@@ -87,7 +94,7 @@ impl IntoResponse for DownloadExportError {
 /// # Errors
 ///
 /// 404 when the caller's organization has no such job, 409 when it has no file, and 410 when the
-/// file has expired.
+/// file has expired or was deleted.
 pub async fn download_export(
     State(app): State<App>,
     principal: Principal,
@@ -98,7 +105,7 @@ pub async fn download_export(
     let job = store::jobs::get(&mut connection, principal.organization, id)
         .await?
         .ok_or(DownloadExportError::NotFound)?;
-    let file = file(&job, app.clock.now())?;
+    let file = file(&job)?;
     let kind = ObjectKind {
         content_type: job.request.output.content_type().to_owned(),
         file_name: job.request.file_name(),
@@ -110,18 +117,17 @@ pub async fn download_export(
     Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response())
 }
 
-fn file(job: &ExportJob, now: DateTime<Utc>) -> Result<&ExportedFile, DownloadExportError> {
+fn file(job: &ExportJob) -> Result<&ExportedFile, DownloadExportError> {
     match &job.state {
-        // The file may go at any moment, before its row says so.
-        JobState::Completed { expires_at, .. } if *expires_at <= now => {
-            Err(DownloadExportError::Expired)
-        }
         JobState::Completed { file, .. } => Ok(file),
         state @ (JobState::Pending | JobState::Processing) => {
             Err(DownloadExportError::NotReady(state.status()))
         }
         JobState::Failed { failure, .. } => Err(DownloadExportError::Failed(failure.clone())),
         JobState::Cancelled { .. } => Err(DownloadExportError::Cancelled),
-        JobState::Expired { .. } => Err(DownloadExportError::Expired),
+        JobState::Expired { deleted_at, .. } => Err(match deleted_at {
+            Some(_) => DownloadExportError::Deleted,
+            None => DownloadExportError::Expired,
+        }),
     }
 }

@@ -3,6 +3,7 @@
 use axum::http::HeaderValue;
 
 mod create_export;
+mod delete_export;
 mod download_export;
 mod get_export;
 mod healthz;
@@ -10,6 +11,7 @@ mod job_path;
 mod readyz;
 
 pub use create_export::{CreateExportError, create_export};
+pub use delete_export::{DeleteExportError, delete_export};
 pub use download_export::{DownloadExportError, download_export};
 pub use get_export::{GetExportError, get_export};
 pub use healthz::healthz;

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use sink::Sink;
 use store::PgPool;
-use store::jobs::Claim;
+use store::jobs::{Claim, Claimed, Terms};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -165,11 +165,16 @@ impl TestApp {
         let id = self.create().await;
         let mut connection = store::acquire(&self.pool).await.unwrap();
         let owner = WorkerId::new("test", 1, 1);
+        let terms = Terms {
+            lease: Duration::from_mins(1),
+            busy: false,
+            alone_after: 1,
+        };
         // The API may hold the row's lock for a moment after its answer, to note the wake-up.
         let claim = loop {
-            let claimed = store::jobs::claim(&mut connection, &owner, Duration::from_mins(1));
-            if let Some(claim) = claimed.await.unwrap() {
-                break claim;
+            let claimed = store::jobs::claim(&mut connection, &owner, &terms);
+            if let Claimed::Job(claim) = claimed.await.unwrap() {
+                break *claim;
             }
             tokio::task::yield_now().await;
         };
@@ -206,14 +211,14 @@ impl TestApp {
     /// Makes a job of the user that was cancelled.
     pub(crate) async fn cancelled(&self) -> JobId {
         let id = self.create().await;
-        sqlx::query(
-            "UPDATE export_jobs SET status = 'CANCELLED', completed_at = now() WHERE job_id = $1",
-        )
-        .bind(id.as_uuid())
-        .execute(&self.pool)
-        .await
-        .unwrap();
+        let answer = self.delete(id).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
         id
+    }
+
+    /// Deletes a job of the user.
+    pub(crate) async fn delete(&self, id: JobId) -> Answer {
+        Answer::to(self.request(Method::DELETE, &format!("/api/v1/export/{id}"))).await
     }
 
     /// Returns the kinds of a job's audit trail.

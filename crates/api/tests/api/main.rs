@@ -4,6 +4,7 @@
 mod app;
 mod authentication;
 mod create;
+mod delete;
 mod download;
 mod health;
 mod http;

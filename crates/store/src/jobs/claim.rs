@@ -9,18 +9,22 @@ use super::end::fail_unreadable;
 use super::row::{bigint, load};
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
+use crate::uploads::Unfinished;
 
 /// The right to work on a job until the lease ends.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The job.
     pub job: ExportJob,
-    /// How often the job has been tried, this time included. Attempts that were released do not
-    /// count, so this is no number to name things by.
+    /// How often the job has been tried since its last checkpoint, this time included. Attempts
+    /// that were released or whose worker died do not count, so this is no number to name things
+    /// by.
     pub attempts: u32,
-    /// What an earlier attempt may have left in the object storage.
-    pub leftover: Option<Leftover>,
-    pub(super) token: i64,
+    /// How often a worker let the lease of this job expire since its last checkpoint.
+    pub deaths: u32,
+    /// What earlier attempts have stored.
+    pub unfinished: Option<Unfinished>,
+    pub(crate) token: i64,
 }
 
 impl Claim {
@@ -30,17 +34,31 @@ impl Claim {
     }
 }
 
-/// What an attempt that did not finish left behind.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Leftover {
-    /// The key that it wrote to.
-    pub object_key: String,
-    /// The multipart upload, if it was one.
-    pub upload_id: Option<String>,
+/// What a worker offers to the job that it claims.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// How long the claim holds without a renewal.
+    pub lease: Duration,
+    /// Whether the process works on other jobs too.
+    pub busy: bool,
+    /// After how many deaths of workers a job must be alone in its process, so that it is known
+    /// which job it was that killed the next one.
+    pub alone_after: u32,
+}
+
+/// What a worker got.
+#[derive(Debug)]
+pub enum Claimed {
+    /// A job.
+    Job(Box<Claim>),
+    /// No job is due.
+    Nothing,
+    /// The job that has been due for longest must be alone in its process.
+    Suspect,
 }
 
 /// Takes the job that has been due for longest: one that waits, or one whose worker let its lease
-/// expire. Counts the attempt. Two workers never get the same job.
+/// expire. Counts the attempt, or the death. Two workers never get the same job.
 ///
 /// # Errors
 ///
@@ -49,37 +67,51 @@ pub struct Leftover {
 pub async fn claim(
     conn: &mut PgConnection,
     owner: &WorkerId,
-    lease: Duration,
-) -> Result<Option<Claim>, StoreError> {
+    terms: &Terms,
+) -> Result<Claimed, StoreError> {
     let mut tx = conn.begin().await?;
     // lease_until is there exactly while a worker has the job, so the earlier of "may be tried
     // again" and "its lease ends" is one expression, and one index serves both.
-    let claimed = sqlx::query!(
+    let due = sqlx::query!(
         r#"WITH due AS (
-               SELECT job_id, started_at FROM export_jobs
+               SELECT job_id, started_at, status,
+                      deaths + (status = 'PROCESSING')::int AS deaths
+               FROM export_jobs
                WHERE status IN ('PENDING', 'PROCESSING')
                  AND COALESCE(lease_until, run_after) <= now()
                ORDER BY COALESCE(lease_until, run_after)
                LIMIT 1
                FOR UPDATE SKIP LOCKED
+           ), claimed AS (
+               UPDATE export_jobs AS job
+               SET status = 'PROCESSING', token = job.token + 1, deaths = due.deaths,
+                   attempts = job.attempts + (due.status = 'PENDING')::int,
+                   lease_owner = $1, lease_until = now() + make_interval(secs => $2),
+                   started_at = COALESCE(job.started_at, now()), updated_at = now()
+               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.deaths >= $4)
+               RETURNING job.job_id, job.token, job.attempts, job.deaths
            )
-           UPDATE export_jobs AS job
-           SET status = 'PROCESSING', token = job.token + 1, attempts = job.attempts + 1,
-               lease_owner = $1, lease_until = now() + make_interval(secs => $2),
-               started_at = COALESCE(job.started_at, now()), updated_at = now()
-           FROM due WHERE job.job_id = due.job_id
-           RETURNING job.job_id, job.token, job.attempts, job.object_key, job.upload_id,
-                     due.started_at IS NULL AS "first!""#,
+           SELECT due.job_id, due.started_at IS NULL AS "first!",
+                  claimed.token AS "token?", claimed.attempts AS "attempts?",
+                  claimed.deaths AS "deaths?"
+           FROM due LEFT JOIN claimed USING (job_id)"#,
         owner.as_str(),
-        lease.as_secs_f64(),
+        terms.lease.as_secs_f64(),
+        terms.busy,
+        i32::try_from(terms.alone_after).unwrap_or(i32::MAX),
     )
     .fetch_optional(&mut *tx)
     .await?;
-    let Some(claimed) = claimed else {
-        return Ok(None);
+    let Some(due) = due else {
+        return Ok(Claimed::Nothing);
     };
-    let id = JobId::from(claimed.job_id);
-    if claimed.first {
+    let (Some(token), Some(attempts), Some(deaths)) = (due.token, due.attempts, due.deaths) else {
+        // Now, and not when the connection is used again: an idle worker may be waiting for it.
+        tx.rollback().await?;
+        return Ok(Claimed::Suspect);
+    };
+    let id = JobId::from(due.job_id);
+    if due.first {
         events::append(&mut tx, id, EventKind::Started, None).await?;
     }
     let job = match load(&mut tx, id).await {
@@ -91,16 +123,15 @@ pub async fn claim(
         }
         job => job?,
     };
+    let unfinished = Unfinished::of(&mut tx, id).await?;
     tx.commit().await?;
-    Ok(Some(Claim {
+    Ok(Claimed::Job(Box::new(Claim {
         job,
-        attempts: claimed.attempts.unsigned_abs(),
-        leftover: claimed.object_key.map(|object_key| Leftover {
-            object_key,
-            upload_id: claimed.upload_id,
-        }),
-        token: claimed.token,
-    }))
+        attempts: attempts.unsigned_abs(),
+        deaths: deaths.unsigned_abs(),
+        unfinished,
+        token,
+    })))
 }
 
 /// Makes the lease end `lease` from now.
@@ -123,6 +154,25 @@ pub async fn renew(
     .execute(conn)
     .await?;
     fenced(&result)
+}
+
+/// Asks whether the claim still holds: nobody has cancelled the job or taken it over.
+///
+/// # Errors
+///
+/// [`StoreError::LeaseLost`] when it does not.
+pub async fn check(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
+    let holds = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM export_jobs
+               WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'
+           ) AS "holds!""#,
+        claim.job.id.as_uuid(),
+        claim.token,
+    )
+    .fetch_one(conn)
+    .await?;
+    holds.then_some(()).ok_or(StoreError::LeaseLost)
 }
 
 /// Says how far the work is. What users see never goes back, not even when an attempt starts over.
@@ -148,30 +198,6 @@ pub async fn progress(
         bigint(rows_exported),
         rows_estimated.map(bigint),
         i32::from(progress.percent()),
-    )
-    .execute(conn)
-    .await?;
-    fenced(&result)
-}
-
-/// Remembers where the attempt writes, before it writes, so that a successor can clean up.
-///
-/// # Errors
-///
-/// [`StoreError::LeaseLost`] when somebody else has the job.
-pub async fn record_upload(
-    conn: &mut PgConnection,
-    claim: &Claim,
-    object_key: &str,
-    upload_id: Option<&str>,
-) -> Result<(), StoreError> {
-    let result = sqlx::query!(
-        "UPDATE export_jobs SET object_key = $3, upload_id = $4, updated_at = now()
-         WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
-        claim.job.id.as_uuid(),
-        claim.token,
-        object_key,
-        upload_id,
     )
     .execute(conn)
     .await?;

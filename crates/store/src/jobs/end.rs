@@ -10,6 +10,7 @@ use super::row::bigint;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::notifications::{self, NotificationKind};
+use crate::uploads;
 
 /// Completes the job, with its event and its notification. `location` is where the object is
 /// (`s3://bucket/key`); it expires `retention` from now.
@@ -32,7 +33,7 @@ pub async fn complete(
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET status = 'COMPLETED', progress = 100, object_key = $3, upload_id = NULL,
-             file_url = $4, file_size = $5, rows_exported = $6, sha256 = $7,
+             upload_plan = NULL, parts_reserved = 0, file_url = $4, file_size = $5, rows_exported = $6, sha256 = $7,
              expires_at = now() + make_interval(secs => $8), completed_at = now(),
              lease_owner = NULL, lease_until = NULL, updated_at = now()
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
@@ -61,13 +62,14 @@ pub async fn complete(
         .await?;
         return if done { Ok(()) } else { Err(lost) };
     }
+    uploads::forget_checkpoints(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Completed, None).await?;
     notifications::add(&mut tx, job, NotificationKind::Completed).await?;
     Ok(tx.commit().await?)
 }
 
-/// Ends the job without a file, with its event and its notification. Users see `failure`,
-/// operators `cause`.
+/// Ends the job without a file, with its event and its notification; what it has stored is to be
+/// removed. Users see `failure`, operators `cause`.
 ///
 /// # Errors
 ///
@@ -94,6 +96,7 @@ pub async fn fail(
     .execute(&mut *tx)
     .await?;
     fenced(&result)?;
+    uploads::give_up(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Failed, None).await?;
     notifications::add(&mut tx, job, NotificationKind::Failed).await?;
     Ok(tx.commit().await?)
@@ -118,6 +121,7 @@ pub(super) async fn fail_unreadable(
     )
     .execute(&mut *conn)
     .await?;
+    uploads::give_up(conn, job).await?;
     events::append(conn, job, EventKind::Failed, None).await
 }
 
@@ -155,7 +159,7 @@ pub async fn retry(
 pub async fn release(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
     let result = sqlx::query!(
         "UPDATE export_jobs
-         SET status = 'PENDING', run_after = now(), attempts = attempts - 1,
+         SET status = 'PENDING', run_after = now(), attempts = GREATEST(attempts - 1, 0),
              dispatched_at = NULL, lease_owner = NULL, lease_until = NULL, updated_at = now()
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
         claim.job.id.as_uuid(),

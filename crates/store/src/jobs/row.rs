@@ -18,11 +18,14 @@ pub(crate) async fn find(
 ) -> Result<Option<ExportJob>, StoreError> {
     let row = sqlx::query_as!(
         JobRow,
-        "SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
-                end_time, filters, columns, options, status, progress, rows_exported,
-                rows_estimated, object_key, file_size, sha256, expires_at, error_code,
-                error_message, created_at, started_at, updated_at, completed_at
-         FROM export_jobs WHERE job_id = $1",
+        // A file is not to be had any more as soon as its time is over, whenever it is removed.
+        r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
+                  end_time, filters, columns, options, progress, rows_exported, rows_estimated,
+                  object_key, file_size, sha256, expires_at, deleted_at, error_code,
+                  error_message, created_at, started_at, updated_at, completed_at,
+                  CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
+                       ELSE status END AS "status!"
+           FROM export_jobs WHERE job_id = $1"#,
         job.as_uuid()
     )
     .fetch_optional(conn)
@@ -57,6 +60,7 @@ struct JobRow {
     file_size: Option<i64>,
     sha256: Option<String>,
     expires_at: Option<DateTime<Utc>>,
+    deleted_at: Option<DateTime<Utc>>,
     error_code: Option<String>,
     error_message: Option<String>,
     created_at: DateTime<Utc>,
@@ -151,6 +155,7 @@ impl JobRow {
             JobStatus::Expired => JobState::Expired {
                 completed_at: completed_at?,
                 expires_at: expires_at?,
+                deleted_at: self.deleted_at,
             },
         })
     }
@@ -161,6 +166,6 @@ fn count(value: i64, column: &str) -> Result<u64, String> {
 }
 
 /// Makes a BIGINT of a number of rows or bytes; what no disk can hold becomes the largest.
-pub(super) fn bigint(value: u64) -> i64 {
+pub(crate) fn bigint(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }

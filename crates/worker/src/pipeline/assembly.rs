@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use encode::{Assembler, EncodeError, EncodedBlock};
+use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
+use store::uploads::Checkpoint;
 
 /// Puts encoded blocks together and hashes what comes out. CPU work: not for the async runtime.
 pub(super) struct Assembly {
@@ -27,6 +29,33 @@ impl Assembly {
             sha256: Sha256::new(),
             size_bytes: 0,
         }
+    }
+
+    /// Goes on behind a checkpoint, or returns nothing when its checksum cannot be read.
+    pub(super) fn resume(assembler: Assembler, checkpoint: &Checkpoint) -> Option<Self> {
+        let state = SerializedState::<Sha256>::try_from(&checkpoint.sha256_state[..]).ok()?;
+        Some(Self {
+            assembler,
+            sha256: Sha256::deserialize(&state).ok()?,
+            size_bytes: checkpoint.size_bytes,
+        })
+    }
+
+    /// Describes the file up to here, which is behind `rows` rows of `slices` slices, but for the
+    /// parts that it is stored in.
+    pub(super) fn checkpoint(
+        &mut self,
+        slices: usize,
+        rows: u64,
+    ) -> Result<Checkpoint, EncodeError> {
+        Ok(Checkpoint {
+            slices,
+            rows,
+            size_bytes: self.size_bytes,
+            parts: Vec::new(),
+            encoder: self.assembler.checkpoint()?.to_vec(),
+            sha256_state: self.sha256.serialize().to_vec(),
+        })
     }
 
     /// Returns the bytes that the next block adds to the file.

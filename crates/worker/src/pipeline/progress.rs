@@ -19,15 +19,16 @@ pub(super) struct ProgressMeter {
 }
 
 impl ProgressMeter {
-    /// Starts to count, and notes the estimate at once.
+    /// Starts to count behind `rows` rows, and notes the estimate at once.
     pub(super) async fn start(
         lease: Lease,
+        rows: u64,
         estimated: u64,
         interval: Duration,
     ) -> Result<Self, StoreError> {
         let mut meter = Self {
             lease,
-            rows: 0,
+            rows,
             estimated,
             interval,
             written: Instant::now(),

@@ -1,0 +1,54 @@
+//! `DELETE /api/v1/export/{id}`: a job is cancelled, or its file deleted.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use store::StoreError;
+
+use crate::app::App;
+use crate::auth::Principal;
+use crate::client::Client;
+use crate::problem::Problem;
+use crate::representation::JobRepresentation;
+use crate::routes::JobPath;
+
+/// Why a job could not be withdrawn.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteExportError {
+    /// The caller's organization has no such job.
+    #[error("there is no such job")]
+    NotFound,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntoResponse for DeleteExportError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => Problem::not_found(),
+            Self::Store(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// Answers 200 with the job as it is afterwards: CANCELLED when it had not ended, EXPIRED when it
+/// was completed, and otherwise as it was, so that asking twice is the same as asking once.
+///
+/// # Errors
+///
+/// 404 when the caller's organization has no such job.
+pub async fn delete_export(
+    State(app): State<App>,
+    principal: Principal,
+    client: Client,
+    JobPath(id): JobPath,
+) -> Result<Response, DeleteExportError> {
+    let mut connection = store::acquire(&app.pool).await?;
+    let actor = client.acting_for(principal.user);
+    let job = store::jobs::withdraw(&mut connection, principal.organization, id, &actor)
+        .await?
+        .ok_or(DeleteExportError::NotFound)?;
+    Ok(Json(JobRepresentation::new(&job, &app.links)).into_response())
+}

@@ -1,0 +1,200 @@
+//! One way through the pipeline: from where earlier attempts have come to the whole file.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::ExportedFile;
+use encode::Encoder;
+use source::{PlanOptions, Query};
+use store::uploads::UploadPlan;
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
+use crate::lease::Lease;
+use crate::pipeline::object::ObjectWriter;
+use crate::pipeline::progress::ProgressMeter;
+use crate::pipeline::read::{Encoded, Reader};
+use crate::pipeline::resume::{self, Beginning};
+use crate::pipeline::{Pipeline, PipelineError, Stops};
+
+/// An attempt to make the file of a job.
+pub(super) struct Attempt<'a> {
+    pipeline: &'a Pipeline,
+    lease: &'a Lease,
+    stops: &'a Stops,
+    /// What is being written.
+    object: Option<ObjectWriter>,
+    /// The query that is being read.
+    query_id: Mutex<Option<String>>,
+}
+
+/// How much of a file there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    pub(super) slices: usize,
+    pub(super) rows: u64,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(pipeline: &'a Pipeline, lease: &'a Lease, stops: &'a Stops) -> Self {
+        Self {
+            pipeline,
+            lease,
+            stops,
+            object: None,
+            query_id: Mutex::new(None),
+        }
+    }
+
+    pub(super) async fn run(&mut self) -> Result<ExportedFile, PipelineError> {
+        let (pipeline, lease) = (self.pipeline, self.lease);
+        let job = &lease.claim().job;
+        let query = pipeline
+            .catalogue
+            .resolve(&job.request, job.organization)
+            .map_err(PipelineError::Dataset)?;
+        let limits = pipeline.block_limits(job.request.output.format());
+        let encoder = Encoder::new(&job.request.output, query.schema(), file_metadata(lease))?;
+        let encoder = Arc::new(encoder);
+        let fingerprint = resume::fingerprint(&query, lease, limits);
+
+        let sink = pipeline.sink.clone();
+        let begun = resume::find(&sink, lease, &encoder, &fingerprint).await?;
+        let (object, done) = match begun {
+            Beginning::Whole(file) => return Ok(file),
+            Beginning::Slices(resumption, assembly) => {
+                let done = resumption.done();
+                let object = ObjectWriter::resume(sink, lease.clone(), *resumption, assembly);
+                (object, done)
+            }
+            Beginning::Nothing => {
+                let plan = self.plan(&query, fingerprint).await?;
+                let object = ObjectWriter::new(sink, lease.clone(), plan, encoder.assembler());
+                (object, Done::default())
+            }
+        };
+        let object = self.object.insert(object);
+        let plan = object.plan().clone();
+        let interval = pipeline.config.progress_interval();
+        let mut progress =
+            ProgressMeter::start(lease.clone(), done.rows, plan.rows_estimated, interval).await?;
+
+        // Room for one block less than may be in flight: the writer holds one more.
+        let (blocks, in_order) = mpsc::channel(pipeline.config.blocks_in_flight() - 1);
+        let reader = Reader {
+            pipeline,
+            lease,
+            stop: &self.stops.soon,
+            query: &query,
+            encoder: &encoder,
+            limits,
+            query_id: &self.query_id,
+        };
+        let read = reader.read(&plan.slices, done, blocks);
+        let write = write(in_order, object, &mut progress, done.slices);
+        let (whole, ()) = tokio::try_join!(read, write)?;
+        if !whole {
+            object.settle(true).await?;
+            return Err(PipelineError::Stopped);
+        }
+        object.finish(progress.rows()).await
+    }
+
+    async fn plan(&self, query: &Query, fingerprint: String) -> Result<UploadPlan, PipelineError> {
+        let options = PlanOptions {
+            target_slice_rows: self.pipeline.config.target_slice_rows,
+        };
+        let plan = self
+            .pipeline
+            .clickhouse
+            .plan(query, &options)
+            .instrument(tracing::info_span!("export.plan"))
+            .await?;
+        tracing::info!(
+            rows = plan.rows_estimated,
+            slices = plan.slices.len(),
+            "planned"
+        );
+        Ok(UploadPlan {
+            fingerprint,
+            rows_estimated: plan.rows_estimated,
+            slices: plan.slices,
+        })
+    }
+
+    /// Leaves nothing behind that no job needs: a query that still runs, and what was stored for a
+    /// job that is somebody else's now. What the row of the job names stays.
+    pub(super) async fn leave(self) {
+        let query_id = self.query_id.into_inner();
+        let query_id = query_id.unwrap_or_else(PoisonError::into_inner);
+        let kill = async {
+            let Some(query_id) = query_id else { return };
+            if let Err(error) = self.pipeline.clickhouse.kill(&query_id).await {
+                tracing::debug!(error = &error as &dyn Error, "the query ends by itself");
+            }
+        };
+        let disown = async {
+            let Some(object) = &self.object else { return };
+            if let Err(error) = self.lease.disown(&object.stored()).await {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    "what is stored is left to be found"
+                );
+            }
+        };
+        tokio::join!(kill, disown);
+    }
+}
+
+/// Writes blocks in the order in which they were read, with checkpoints between slices.
+async fn write(
+    mut encoded: mpsc::Receiver<Encoded>,
+    object: &mut ObjectWriter,
+    progress: &mut ProgressMeter,
+    mut slices: usize,
+) -> Result<(), PipelineError> {
+    while let Some(encoded) = encoded.recv().await {
+        match encoded {
+            Encoded::Block(encoding) => {
+                let block = encoding.await.map_err(|_| PipelineError::EncoderGone)??;
+                let rows = block.rows();
+                object.append(block).await?;
+                progress.advance(rows).await?;
+            }
+            Encoded::EndOfSlice => {
+                slices += 1;
+                object.end_slice(slices, progress.rows()).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a Parquet file says about itself: what it was made from, and nothing that another export of
+/// the same would not say.
+fn file_metadata(lease: &Lease) -> Vec<(String, String)> {
+    let job = &lease.claim().job;
+    let (start, end) = (job.request.range.start(), job.request.range.end());
+    let mut metadata = vec![
+        ("export.data_type", job.request.data_type.to_string()),
+        (
+            "export.start_time",
+            start.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        ),
+        (
+            "export.end_time",
+            end.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
+        ),
+        (
+            "export.service_version",
+            env!("CARGO_PKG_VERSION").to_owned(),
+        ),
+    ];
+    if let Some(filters) = &job.request.filters {
+        metadata.push(("export.filters", filters.as_posted().to_string()));
+    }
+    metadata
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}

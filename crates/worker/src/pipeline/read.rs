@@ -1,0 +1,101 @@
+//! Slices to blocks, and blocks to the encoding threads, in order.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::TimeRange;
+use encode::{BlockPosition, Encoder};
+use source::{BlockLimits, Query};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::lease::Lease;
+use crate::pipeline::attempt::Done;
+use crate::pipeline::pool::{Encoding, NoRoom};
+use crate::pipeline::{Pipeline, PipelineError};
+
+/// What the reader hands to the writer.
+pub(super) enum Encoded {
+    /// A block that is being encoded, or will be.
+    Block(Encoding),
+    /// All blocks of a slice have been handed over, and another slice follows.
+    EndOfSlice,
+}
+
+/// Reads the rows of an export.
+pub(super) struct Reader<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) lease: &'a Lease,
+    /// Ends the work between two slices.
+    pub(super) stop: &'a CancellationToken,
+    pub(super) query: &'a Query,
+    pub(super) encoder: &'a Arc<Encoder>,
+    pub(super) limits: BlockLimits,
+    /// Told which query runs.
+    pub(super) query_id: &'a Mutex<Option<String>>,
+}
+
+impl Reader<'_> {
+    /// Reads the slices that are not done. Returns whether that was all, or whether it was told to
+    /// stop before.
+    pub(super) async fn read(
+        &self,
+        slices: &[TimeRange],
+        done: Done,
+        out: mpsc::Sender<Encoded>,
+    ) -> Result<bool, PipelineError> {
+        let mut position = if done.rows == 0 {
+            BlockPosition::First
+        } else {
+            BlockPosition::Later
+        };
+        for (number, slice) in slices.iter().enumerate().skip(done.slices) {
+            if self.stop.is_cancelled() {
+                return Ok(false);
+            }
+            self.read_slice(number, *slice, &mut position, &out).await?;
+            if number + 1 < slices.len() && out.send(Encoded::EndOfSlice).await.is_err() {
+                break;
+            }
+        }
+        Ok(true)
+    }
+
+    async fn read_slice(
+        &self,
+        number: usize,
+        slice: TimeRange,
+        position: &mut BlockPosition,
+        out: &mpsc::Sender<Encoded>,
+    ) -> Result<(), PipelineError> {
+        let Pipeline {
+            clickhouse, pool, ..
+        } = self.pipeline;
+        let claim = self.lease.claim();
+        let query_id = format!("export-{}-{}-{number}", claim.job.id, claim.token());
+        self.reads(Some(query_id.clone()));
+        let mut blocks = clickhouse
+            .read(self.query, slice, &query_id, self.limits)
+            .await?;
+        loop {
+            // Room first, so that no decoded block waits in memory besides those in flight. Only a
+            // writer that has failed closes the channel, and it has told why.
+            let Ok(room) = out.reserve().await else {
+                return Ok(());
+            };
+            let Some(batch) = blocks.next().await? else {
+                break;
+            };
+            let encoding = pool
+                .submit(Arc::clone(self.encoder), batch, *position)
+                .map_err(|NoRoom| PipelineError::EncoderGone)?;
+            *position = BlockPosition::Later;
+            room.send(Encoded::Block(encoding));
+        }
+        self.reads(None);
+        Ok(())
+    }
+
+    fn reads(&self, query_id: Option<String>) {
+        *self.query_id.lock().unwrap_or_else(PoisonError::into_inner) = query_id;
+    }
+}

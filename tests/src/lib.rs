@@ -1,6 +1,7 @@
 //! What the journeys share: a world with two organizations, and clients as users have them.
 
 mod api;
+mod audit;
 mod clickhouse;
 mod world;
 

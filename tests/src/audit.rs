@@ -1,0 +1,200 @@
+//! What must hold when everything has come to rest, whatever has happened before: looked at from
+//! outside, in Postgres, the bucket and the mailbox.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Result, ensure};
+use devstack::Mailbox;
+use sink::{S3Config, Sink};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::eventually;
+use crate::world::World;
+
+/// A job, as far as it matters here.
+#[derive(sqlx::FromRow)]
+struct Job {
+    job_id: Uuid,
+    status: String,
+    object_key: Option<String>,
+    file_size: Option<i64>,
+    /// The events that end a job.
+    ends: Vec<String>,
+    checkpoints: i64,
+    notifications: i64,
+}
+
+impl World {
+    /// Waits until nothing is left to do, then checks that each job has one end and each completed
+    /// job one object, that the bucket holds nothing else, and that nobody got two e-mails about
+    /// one job.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold, or what is not done in time.
+    pub async fn check_invariants(&self) -> Result<()> {
+        eventually("that nothing is left to do", async || {
+            Ok((self.left_to_do().await? == 0).then_some(()))
+        })
+        .await?;
+        let violations = self.violations().await?;
+        ensure!(violations.is_empty(), "{violations:#?}");
+        Ok(())
+    }
+
+    /// Counts the jobs, removals and e-mails that are not done.
+    ///
+    /// # Errors
+    ///
+    /// When Postgres fails.
+    pub async fn left_to_do(&self) -> Result<i64> {
+        let sql = "SELECT (SELECT count(*) FROM export_jobs WHERE completed_at IS NULL)
+                        + (SELECT count(*) FROM export_removals)
+                        + (SELECT count(*) FROM notifications WHERE status = 'PENDING')";
+        let left = sqlx::query_scalar(sql);
+        Ok(left.fetch_one(&mut self.postgres().await?).await?)
+    }
+
+    /// Returns all that should not be, in words.
+    ///
+    /// # Errors
+    ///
+    /// When a service fails.
+    pub async fn violations(&self) -> Result<Vec<String>> {
+        let jobs = jobs(&mut self.postgres().await?).await?;
+        let mut objects = self.objects().await?;
+        let mut violations: Vec<_> = self
+            .uploads()
+            .await?
+            .into_iter()
+            .map(|key| format!("an upload to {key} is left behind"))
+            .collect();
+        for job in jobs {
+            let id = job.job_id;
+            let end = match job.status.as_str() {
+                "COMPLETED" | "EXPIRED" => "completed",
+                "FAILED" => "failed",
+                "CANCELLED" => "cancelled",
+                status => {
+                    violations.push(format!("{id} has no end: {status}"));
+                    continue;
+                }
+            };
+            if job.ends != [end] {
+                violations.push(format!("{id} is {}, with {:?}", job.status, job.ends));
+            }
+            if job.checkpoints > 0 {
+                violations.push(format!("{id} has ended and has checkpoints"));
+            }
+            if job.notifications > 1 {
+                violations.push(format!("{id} has {} notifications", job.notifications));
+            }
+            if job.status == "COMPLETED" {
+                let object = job.object_key.as_ref().and_then(|key| objects.remove(key));
+                if object != job.file_size {
+                    violations.push(format!("{id} has a file of {object:?} bytes"));
+                }
+            }
+        }
+        violations.extend(objects.keys().map(|key| format!("{key} belongs to no job")));
+        violations.extend(self.mailed_twice().await?);
+        Ok(violations)
+    }
+
+    /// Returns those that a job is mailed about under more than one Message-ID: a mail that comes
+    /// twice under the same is one that the server took in the moment in which its answer was lost.
+    async fn mailed_twice(&self) -> Result<Vec<String>> {
+        let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for mail in Mailbox::new(&self.env.mailbox_url).messages().await? {
+            if mail.to.contains(&self.ours.email)
+                && let Some(job) = job_in(&mail.text)
+            {
+                ids.entry(job).or_default().insert(mail.message_id);
+            }
+        }
+        ids.retain(|_, ids| ids.len() > 1);
+        let twice = ids.into_keys();
+        Ok(twice.map(|job| format!("{job} has two e-mails")).collect())
+    }
+
+    /// Lists the objects of the bucket with their sizes.
+    ///
+    /// # Errors
+    ///
+    /// When the storage fails.
+    pub async fn objects(&self) -> Result<BTreeMap<String, i64>> {
+        let sink = self.sink().await?;
+        let (mut objects, mut cursor) = (BTreeMap::new(), None);
+        loop {
+            let page = sink.list_objects("", cursor).await?;
+            for object in page.objects {
+                objects.insert(object.key, i64::try_from(object.size_bytes)?);
+            }
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// Lists the keys of uploads that are neither completed nor aborted.
+    ///
+    /// # Errors
+    ///
+    /// When the storage fails.
+    pub async fn uploads(&self) -> Result<Vec<String>> {
+        let sink = self.sink().await?;
+        let (mut keys, mut cursor) = (Vec::new(), None);
+        loop {
+            let page = sink.list_uploads("", cursor).await?;
+            keys.extend(page.uploads.into_iter().map(|upload| upload.key));
+            cursor = page.next;
+            if cursor.is_none() {
+                return Ok(keys);
+            }
+        }
+    }
+
+    async fn sink(&self) -> Result<Sink> {
+        let s3 = &self.env.s3;
+        let config = S3Config {
+            endpoint: Some(s3.endpoint.parse()?),
+            public_endpoint: None,
+            region: s3.region.clone(),
+            bucket: s3.bucket.clone(),
+            access_key_id: Some(s3.access_key.clone()),
+            secret_access_key: Some(s3.secret_key.clone().into()),
+            force_path_style: true,
+            checksums: false,
+            connect_timeout_ms: 5_000,
+            read_timeout_ms: 30_000,
+            attempt_timeout_ms: 30_000,
+            max_attempts: 3,
+            part_size_bytes: 8 * 1024 * 1024,
+            upload_in_flight_bytes: 8 * 1024 * 1024,
+            presign_ttl_s: 60,
+        };
+        Ok(Sink::new(&config).await?)
+    }
+}
+
+async fn jobs(postgres: &mut PgConnection) -> Result<Vec<Job>> {
+    let sql = "SELECT job_id, status, object_key, file_size,
+               ARRAY(SELECT kind FROM export_events AS event
+                     WHERE event.job_id = job.job_id
+                       AND kind IN ('completed', 'failed', 'cancelled')) AS ends,
+               (SELECT count(*) FROM export_checkpoints AS part WHERE part.job_id = job.job_id)
+                   AS checkpoints,
+               (SELECT count(*) FROM notifications AS mail WHERE mail.job_id = job.job_id)
+                   AS notifications
+               FROM export_jobs AS job";
+    Ok(sqlx::query_as(sql).fetch_all(postgres).await?)
+}
+
+/// Finds the id of a job in the text of an e-mail.
+fn job_in(text: &str) -> Option<String> {
+    let words = text.split(|char: char| !char.is_ascii_hexdigit() && char != '-');
+    let mut ids = words.filter_map(|word| word.parse::<Uuid>().ok());
+    ids.next().map(|id| id.to_string())
+}

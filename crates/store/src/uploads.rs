@@ -116,7 +116,7 @@ impl Unfinished {
     ) -> Result<Option<Self>, StoreError> {
         let row = sqlx::query!(
             "SELECT object_key, upload_id, upload_plan, parts_reserved, file_size, sha256,
-                    -- Those of the file; rows_exported is what users have seen, maybe of a longer one.
+                    -- Those of the file; rows_exported may be of an attempt that saw more.
                     (SELECT max(rows) FROM export_checkpoints AS part
                      WHERE part.job_id = job.job_id) AS rows
              FROM export_jobs AS job WHERE job_id = $1",

@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::db::{Db, LEASE, RETENTION, file, worker};
+use crate::db::{BUSY, Db, IDLE, LEASE, LOCATION, RETENTION, file, worker};
 use anyhow::Result;
 use domain::{Classify, ErrorClass, ErrorCode, Failure, JobState, Progress};
 use store::StoreError;
-use store::jobs::{self, Claim, Leftover};
+use store::jobs::{self, Claim, Claimed};
 use tokio::task::JoinSet;
 
 #[tokio::test]
@@ -36,9 +36,10 @@ async fn many_workers_never_get_the_same_job() -> Result<()> {
             let mut claimed = Vec::new();
             loop {
                 let mut conn = store::acquire(&pool).await?;
-                match jobs::claim(&mut conn, &worker(number), LEASE).await? {
-                    Some(claim) => claimed.push(claim.job.id),
-                    None => return Ok::<_, StoreError>(claimed),
+                match jobs::claim(&mut conn, &worker(number), &IDLE).await? {
+                    Claimed::Job(claim) => claimed.push(claim.job.id),
+                    Claimed::Nothing => return Ok::<_, StoreError>(claimed),
+                    Claimed::Suspect => unreachable!("nobody has died"),
                 }
             }
         });
@@ -71,22 +72,18 @@ async fn a_worker_that_slept_through_its_lease_can_change_nothing() -> Result<()
     db.expire_leases().await?;
     let successor = db.claim().await?.expect("the lease has ended");
     assert_eq!(successor.job.id, zombie.job.id);
-    assert_eq!((successor.attempts, successor.token()), (2, 2));
-    let before = jobs::get(&mut *db.conn().await?, db.organization, zombie.job.id).await?;
+    assert_eq!(successor.token(), 2);
+    let before = db.get(zombie.job.id).await?;
 
     changes_nothing(&db, &zombie).await?;
-    assert_eq!(
-        jobs::get(&mut *db.conn().await?, db.organization, zombie.job.id).await?,
-        before
-    );
+    assert_eq!(db.get(zombie.job.id).await?, before);
 
     // Nor can a worker whose job has ended, though nobody else has taken it.
-    let location = "s3://bucket/exports/1.csv.gz";
     jobs::complete(
         &mut *db.conn().await?,
         &successor,
         &file(),
-        location,
+        LOCATION,
         RETENTION,
     )
     .await?;
@@ -106,10 +103,7 @@ async fn changes_nothing(db: &Db, claim: &Claim) -> Result<()> {
             "progress",
             jobs::progress(&mut conn, claim, 1, Some(2), half).await,
         ),
-        (
-            "record_upload",
-            jobs::record_upload(&mut conn, claim, "spoilt", None).await,
-        ),
+        ("check", jobs::check(&mut conn, claim).await),
         (
             "complete",
             jobs::complete(&mut conn, claim, &late, "s3://b/k", RETENTION).await,
@@ -135,9 +129,7 @@ async fn progress_never_goes_back() -> Result<()> {
     jobs::retry(&mut conn, &claim, Duration::ZERO, "connection reset").await?;
     let again = db.claim().await?.expect("due at once");
     jobs::progress(&mut conn, &again, 1, Some(120), Progress::of_rows(1, 120)).await?;
-    let job = jobs::get(&mut conn, db.organization, claim.job.id)
-        .await?
-        .expect("it is there");
+    let job = db.get(claim.job.id).await?;
     assert_eq!((job.progress.percent(), job.rows_exported), (60, 60));
     assert_eq!(job.rows_estimated, Some(120));
     Ok(())
@@ -155,9 +147,7 @@ async fn a_retry_waits_and_counts() -> Result<()> {
         "connection reset",
     )
     .await?;
-    let job = jobs::get(&mut conn, db.organization, claim.job.id)
-        .await?
-        .expect("it is there");
+    let job = db.get(claim.job.id).await?;
     assert_eq!(job.state, JobState::Pending);
     assert!(db.claim().await?.is_none());
     sqlx::query("UPDATE export_jobs SET run_after = run_after - interval '1 hour'")
@@ -178,22 +168,76 @@ async fn a_release_is_due_at_once_and_does_not_count() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_successor_learns_what_was_left_behind() -> Result<()> {
+async fn only_a_lease_that_ends_is_a_death() -> Result<()> {
     let db = Db::fresh().await?;
-    let claim = db.claimed().await?;
-    assert_eq!(claim.leftover, None);
     let mut conn = db.conn().await?;
-    jobs::record_upload(&mut conn, &claim, "exports/1", None).await?;
-    jobs::record_upload(&mut conn, &claim, "exports/1", Some("upload-1")).await?;
+    let first = db.claimed().await?;
+    assert_eq!((first.attempts, first.deaths), (1, 0));
+    // A worker that comes back in time has not died.
     db.expire_leases().await?;
-    let next = db.claim().await?.expect("the lease has ended");
-    assert_eq!(
-        next.leftover,
-        Some(Leftover {
-            object_key: "exports/1".to_owned(),
-            upload_id: Some("upload-1".to_owned()),
-        })
-    );
+    jobs::renew(&mut conn, &first, LEASE).await?;
+    assert!(db.claim().await?.is_none());
+
+    // The attempt of a worker that died is its successor's.
+    let second = db.take_over().await?;
+    assert_eq!((second.attempts, second.deaths), (1, 1));
+    jobs::retry(&mut conn, &second, Duration::ZERO, "connection reset").await?;
+    let third = db.claim().await?.expect("due at once");
+    assert_eq!((third.attempts, third.deaths), (2, 1));
+    jobs::release(&mut conn, &third).await?;
+    let fourth = db.claim().await?.expect("due at once");
+    assert_eq!((fourth.attempts, fourth.deaths), (2, 1));
+    let fifth = db.take_over().await?;
+    assert_eq!((fifth.attempts, fifth.deaths), (2, 2));
+    assert_eq!(fifth.token(), 5);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_kills_workers_is_for_one_that_has_no_other() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let id = db.claimed().await?.job.id;
+    for deaths in 1..=2 {
+        db.expire_leases().await?;
+        let before = db.get(id).await?;
+        // With its second death it becomes a suspect, and a busy worker gets nothing.
+        match jobs::claim(&mut conn, &worker(2), &BUSY).await? {
+            Claimed::Job(claim) => assert_eq!((claim.deaths, deaths), (1, 1)),
+            Claimed::Suspect => {
+                assert_eq!(deaths, 2);
+                assert_eq!(db.get(id).await?, before);
+            }
+            Claimed::Nothing => panic!("the lease has ended"),
+        }
+    }
+    let alone = db.claim().await?.expect("an idle worker takes it");
+    assert_eq!((alone.job.id, alone.deaths, alone.token()), (id, 2, 3));
+
+    // Given back, it still is one.
+    jobs::release(&mut conn, &alone).await?;
+    let answer = jobs::claim(&mut conn, &worker(2), &BUSY).await?;
+    assert!(matches!(answer, Claimed::Suspect), "{answer:?}");
+    let again = db.claim().await?.expect("an idle worker takes it");
+    assert_eq!((again.job.id, again.deaths), (id, 2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_claim_holds_until_another_worker_has_the_job() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let first = db.claimed().await?;
+    jobs::check(&mut conn, &first).await?;
+    db.expire_leases().await?;
+    jobs::check(&mut conn, &first).await?;
+    let second = db.claim().await?.expect("the lease has ended");
+    let lost = jobs::check(&mut conn, &first).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
+    jobs::check(&mut conn, &second).await?;
+    jobs::release(&mut conn, &second).await?;
+    let lost = jobs::check(&mut conn, &second).await;
+    assert!(matches!(lost, Err(StoreError::LeaseLost)), "{lost:?}");
     Ok(())
 }
 
@@ -206,7 +250,7 @@ async fn a_row_that_cannot_be_read_does_not_stop_the_queue() -> Result<()> {
         .await?;
     let next = db.post().await?;
 
-    let error = jobs::claim(&mut *db.conn().await?, &worker(1), LEASE)
+    let error = jobs::claim(&mut *db.conn().await?, &worker(1), &IDLE)
         .await
         .unwrap_err();
     assert!(matches!(error, StoreError::Corrupt { job, .. } if job == broken));

@@ -2,20 +2,41 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
+use chrono::{DateTime, TimeDelta};
 use devstack::Env;
-use domain::{ExportRequest, ExportedFile, JobId, OrganizationId, RequestLimits, UserId, WorkerId};
+use domain::{
+    ExportJob, ExportRequest, ExportedFile, JobId, OrganizationId, RequestLimits, TimeRange,
+    UserId, WorkerId,
+};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use store::PostgresConfig;
-use store::events::Actor;
-use store::jobs::{self, Claim, NewJob};
+use store::events::{self, Actor};
+use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::removals::Stored;
+use store::uploads::{self, Checkpoint, StoredPart, UploadPlan};
 use uuid::Uuid;
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
 pub(crate) const RETENTION: Duration = Duration::from_hours(24);
+
+/// What a worker offers that has nothing else to do.
+pub(crate) const IDLE: Terms = Terms {
+    lease: LEASE,
+    busy: false,
+    alone_after: 2,
+};
+
+/// What a worker offers that has other jobs.
+pub(crate) const BUSY: Terms = Terms { busy: true, ..IDLE };
+
+/// The key and the upload of [`Db::uploading`].
+pub(crate) const KEY: &str = "exports/1.csv.gz";
+pub(crate) const UPLOAD: &str = "upload-1";
+pub(crate) const LOCATION: &str = "s3://bucket/exports/1.csv.gz";
 
 pub(crate) struct Db {
     pub(crate) pool: PgPool,
@@ -86,9 +107,13 @@ impl Db {
         Ok(job.id)
     }
 
-    /// Claims the job that is due, for a worker.
+    /// Claims the job that is due, for a worker that has no other.
     pub(crate) async fn claim(&self) -> Result<Option<Claim>> {
-        Ok(jobs::claim(&mut *self.conn().await?, &worker(1), LEASE).await?)
+        match jobs::claim(&mut *self.conn().await?, &worker(1), &IDLE).await? {
+            Claimed::Job(claim) => Ok(Some(*claim)),
+            Claimed::Nothing => Ok(None),
+            Claimed::Suspect => bail!("an idle worker may take any job"),
+        }
     }
 
     /// Posts a job and claims it.
@@ -97,6 +122,60 @@ impl Db {
         let claim = self.claim().await?.expect("the job is due");
         assert_eq!(claim.job.id, job);
         Ok(claim)
+    }
+
+    /// Posts a job and claims it for a worker that has begun an upload for it.
+    pub(crate) async fn uploading(&self) -> Result<Claim> {
+        let claim = self.claimed().await?;
+        uploads::begin(&mut *self.conn().await?, &claim, KEY, UPLOAD, &plan(), 32).await?;
+        Ok(claim)
+    }
+
+    /// Posts a job and completes it with [`file`].
+    pub(crate) async fn completed(&self) -> Result<Claim> {
+        let claim = self.uploading().await?;
+        jobs::complete(
+            &mut *self.conn().await?,
+            &claim,
+            &file(),
+            LOCATION,
+            RETENTION,
+        )
+        .await?;
+        Ok(claim)
+    }
+
+    /// Lets every lease end and takes the job over.
+    pub(crate) async fn take_over(&self) -> Result<Claim> {
+        self.expire_leases().await?;
+        Ok(self.claim().await?.expect("the lease has ended"))
+    }
+
+    /// Returns a job as its owner sees it.
+    pub(crate) async fn get(&self, job: JobId) -> Result<ExportJob> {
+        let job = jobs::get(&mut *self.conn().await?, self.organization, job).await?;
+        Ok(job.expect("the job is there"))
+    }
+
+    /// Returns what has happened to a job, oldest first.
+    pub(crate) async fn trail(&self, job: JobId) -> Result<Vec<&'static str>> {
+        let trail = events::list(&mut *self.conn().await?, job).await?;
+        Ok(trail.iter().map(|event| event.kind.as_str()).collect())
+    }
+
+    /// Returns what is to be removed, in the order in which it was added.
+    pub(crate) async fn removals(&self) -> Result<Vec<Stored>> {
+        let rows: Vec<(Uuid, String, Option<String>)> = sqlx::query_as(
+            "SELECT job_id, object_key, upload_id FROM export_removals ORDER BY removal_id",
+        )
+        .fetch_all(&self.pool)
+        .await?;
+        let stored = rows.into_iter().map(|(job, object_key, upload_id)| Stored {
+            job: job.into(),
+            object_key,
+            upload_id,
+        });
+        Ok(stored.collect())
     }
 
     /// Lets every lease end, of jobs and of notifications.
@@ -127,9 +206,48 @@ pub(crate) fn request(changes: &Value) -> ExportRequest {
     ExportRequest::parse(&body, &RequestLimits::NONE).expect("a valid request")
 }
 
+/// An upload and the object that it becomes, in the order in which they are removed.
+pub(crate) fn upload_and_object(job: JobId) -> [Stored; 2] {
+    [Some(UPLOAD.to_owned()), None].map(|upload_id| Stored {
+        job,
+        object_key: KEY.to_owned(),
+        upload_id,
+    })
+}
+
+/// A plan of three slices whose bounds need every digit that they have.
+pub(crate) fn plan() -> UploadPlan {
+    let start = DateTime::from_timestamp_nanos(1_767_225_600_123_456_789);
+    let slice = |number: i64| {
+        let bound = |number| start + TimeDelta::nanoseconds(number * 1_234_567_891);
+        TimeRange::new(bound(number), bound(number + 1)).expect("it is not empty")
+    };
+    UploadPlan {
+        fingerprint: "otel logs csv gzip 1.0".to_owned(),
+        rows_estimated: 40,
+        slices: (0..3).map(slice).collect(),
+    }
+}
+
+/// A checkpoint behind the `slices`-th slice, each of which has three rows in one part.
+pub(crate) fn checkpoint(slices: u16) -> Checkpoint {
+    Checkpoint {
+        slices: slices.into(),
+        rows: u64::from(slices) * 3,
+        size_bytes: u64::from(slices) * 8_388_608,
+        parts: vec![StoredPart {
+            number: slices,
+            size_bytes: 8_388_608,
+            etag: format!("\"{slices}\""),
+        }],
+        encoder: vec![0, 0xff, u8::try_from(slices).unwrap_or_default()],
+        sha256_state: vec![0xfe; 32],
+    }
+}
+
 pub(crate) fn file() -> ExportedFile {
     ExportedFile {
-        object_key: "exports/1.csv.gz".to_owned(),
+        object_key: KEY.to_owned(),
         size_bytes: 1_234,
         rows: 42,
         sha256: "ab".repeat(32),

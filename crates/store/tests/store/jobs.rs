@@ -1,13 +1,13 @@
 //! Jobs as the API sees them: requested, read back, ended.
 
-use crate::db::{Db, LEASE, RETENTION, file, request};
+use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, file, request};
 use anyhow::Result;
 use domain::{ErrorCode, Failure, JobState, Progress};
 use serde_json::json;
 use sqlx::Connection;
-use store::events::{self, Event, EventKind};
+use store::events::{self, EventKind};
 use store::jobs::{self, NewJob};
-use store::{StoreError, notifications};
+use store::{StoreError, notifications, uploads};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -87,36 +87,17 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     let mut conn = db.conn().await?;
     let claim = db.claimed().await?;
     let id = claim.job.id;
-    jobs::record_upload(&mut conn, &claim, "exports/1.csv.gz", Some("upload")).await?;
+    uploads::begin_object(&mut conn, &claim, KEY).await?;
 
     // All three or none: nothing is left when the transaction is not committed.
     let mut tx = conn.begin().await?;
-    jobs::complete(
-        &mut tx,
-        &claim,
-        &file(),
-        "s3://bucket/exports/1.csv.gz",
-        RETENTION,
-    )
-    .await?;
+    jobs::complete(&mut tx, &claim, &file(), LOCATION, RETENTION).await?;
     tx.rollback().await?;
-    assert_eq!(
-        kinds(&events::list(&mut conn, id).await?),
-        ["requested", "started"]
-    );
+    assert_eq!(db.trail(id).await?, ["requested", "started"]);
     assert!(notifications::claim_due(&mut conn, LEASE).await?.is_none());
 
-    jobs::complete(
-        &mut conn,
-        &claim,
-        &file(),
-        "s3://bucket/exports/1.csv.gz",
-        RETENTION,
-    )
-    .await?;
-    let job = jobs::get(&mut conn, db.organization, id)
-        .await?
-        .expect("the job is there");
+    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    let job = db.get(id).await?;
     assert_eq!((job.progress, job.rows_exported), (Progress::DONE, 42));
     let JobState::Completed {
         file: stored,
@@ -129,7 +110,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     assert_eq!(stored, file());
     assert_eq!((expires_at - completed_at).to_std()?, RETENTION);
     let trail = events::list(&mut conn, id).await?;
-    assert_eq!(kinds(&trail), ["requested", "started", "completed"]);
+    assert_eq!(db.trail(id).await?, ["requested", "started", "completed"]);
     assert_eq!(trail[0].actor, Some(db.actor()));
     assert_eq!(trail[1].actor, None);
     let mail = notifications::claim_due(&mut conn, LEASE)
@@ -144,7 +125,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     let url: String = sqlx::query_scalar("SELECT file_url FROM export_jobs")
         .fetch_one(&mut *conn)
         .await?;
-    assert_eq!(url, "s3://bucket/exports/1.csv.gz");
+    assert_eq!(url, LOCATION);
     Ok(())
 }
 
@@ -155,14 +136,9 @@ async fn a_failed_job_tells_its_owner_the_sentence_and_operators_the_cause() -> 
     let claim = db.claimed().await?;
     let failure = Failure::from(ErrorCode::SourceLimit);
     jobs::fail(&mut conn, &claim, &failure, "code 241: memory limit").await?;
-    let job = jobs::get(&mut conn, db.organization, claim.job.id)
-        .await?
-        .expect("it is there");
+    let job = db.get(claim.job.id).await?;
     assert!(matches!(job.state, JobState::Failed { failure: told, .. } if told == failure));
-    assert_eq!(
-        kinds(&events::list(&mut conn, job.id).await?),
-        ["requested", "started", "failed"]
-    );
+    assert_eq!(db.trail(job.id).await?, ["requested", "started", "failed"]);
     let mail = notifications::claim_due(&mut conn, LEASE)
         .await?
         .expect("a mail is due");
@@ -189,8 +165,4 @@ async fn a_download_is_on_the_audit_trail() -> Result<()> {
     assert_eq!((told.user, told.ip), (db.user, actor.ip));
     assert_eq!(told.user_agent.map(|agent| agent.len()), Some(512));
     Ok(())
-}
-
-fn kinds(trail: &[Event]) -> Vec<&'static str> {
-    trail.iter().map(|event| event.kind.as_str()).collect()
 }

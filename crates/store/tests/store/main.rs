@@ -3,5 +3,9 @@
 mod claims;
 mod db;
 mod jobs;
+mod machine;
 mod migrations;
 mod notifications;
+mod removals;
+mod uploads;
+mod withdraw;

@@ -1,9 +1,9 @@
 //! The schema: where it can be applied, and what it refuses.
 
-use crate::db::{Db, RETENTION, empty, file};
+use crate::db::{Db, LOCATION, RETENTION, checkpoint, empty, file, plan};
 use anyhow::Result;
 use domain::{ErrorCode, Failure};
-use store::jobs;
+use store::{jobs, uploads};
 
 #[tokio::test]
 async fn an_empty_database_is_migrated_once() -> Result<()> {
@@ -55,6 +55,11 @@ async fn nonsense_is_refused() -> Result<()> {
             "UPDATE export_jobs SET sha256 = 'unknown'",
             "UPDATE export_jobs SET filters = '[]'",
             "UPDATE export_jobs SET upload_id = 'an upload of nothing'",
+            "UPDATE export_jobs SET upload_plan = '{}'",
+            "UPDATE export_jobs SET parts_reserved = -1",
+            "UPDATE export_jobs SET parts_reserved = 10001",
+            "UPDATE export_jobs SET deaths = -1",
+            "UPDATE export_jobs SET deleted_at = now()",
             "UPDATE export_jobs SET status = 'DONE'",
             "UPDATE export_jobs SET status = 'PROCESSING'",
             "UPDATE export_jobs SET status = 'COMPLETED'",
@@ -68,9 +73,21 @@ async fn nonsense_is_refused() -> Result<()> {
     )
     .await?;
     let claim = db.claim().await?.expect("the job is due");
+    let mut conn = db.conn().await?;
+    uploads::begin(&mut conn, &claim, "exports/1", "upload", &plan(), 32).await?;
+    uploads::add_checkpoint(&mut conn, &claim, &checkpoint(1)).await?;
     refuses(
         &db,
         &[
+            "UPDATE export_jobs SET object_key = NULL",
+            "UPDATE export_jobs SET upload_id = NULL",
+            "UPDATE export_jobs SET upload_plan = '[]'",
+            "UPDATE export_jobs SET upload_plan = 'null'",
+            "UPDATE export_jobs SET deleted_at = now()",
+            "UPDATE export_checkpoints SET slices = 0",
+            "UPDATE export_checkpoints SET rows = -1",
+            "UPDATE export_checkpoints SET size_bytes = 0",
+            "UPDATE export_checkpoints SET parts = '{}'",
             "UPDATE export_jobs SET lease_owner = NULL",
             "UPDATE export_jobs SET lease_until = NULL",
             "UPDATE export_jobs SET status = 'PENDING'",
@@ -78,14 +95,7 @@ async fn nonsense_is_refused() -> Result<()> {
         ],
     )
     .await?;
-    jobs::complete(
-        &mut *db.conn().await?,
-        &claim,
-        &file(),
-        "s3://b/k",
-        RETENTION,
-    )
-    .await?;
+    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
     refuses(
         &db,
         &[
@@ -95,6 +105,12 @@ async fn nonsense_is_refused() -> Result<()> {
             "UPDATE export_jobs SET completed_at = NULL",
             "UPDATE export_jobs SET upload_id = 'not yet complete'",
             "UPDATE export_jobs SET progress = 99",
+            "UPDATE export_jobs SET upload_plan = '{}'",
+            "UPDATE export_jobs SET deleted_at = now()",
+            "INSERT INTO export_events (job_id, kind) SELECT job_id, 'vanished' FROM export_jobs",
+            "INSERT INTO export_removals (job_id, object_key, attempts)
+             SELECT job_id, object_key, -1 FROM export_jobs",
+            "INSERT INTO export_sweep (singleton) VALUES (false)",
             "UPDATE notifications SET status = 'SENT'",
             "UPDATE notifications SET status = 'FAILED', lease_until = now()",
         ],
@@ -102,7 +118,7 @@ async fn nonsense_is_refused() -> Result<()> {
     .await?;
     let claim = db.claimed().await?;
     let failure = Failure::from(ErrorCode::Internal);
-    jobs::fail(&mut *db.conn().await?, &claim, &failure, "a bug").await?;
+    jobs::fail(&mut conn, &claim, &failure, "a bug").await?;
     refuses(
         &db,
         &["UPDATE export_jobs SET error_message = NULL WHERE status = 'FAILED'"],

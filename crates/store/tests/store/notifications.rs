@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use crate::db::{Db, LEASE, RETENTION, file};
+use crate::db::{Db, LEASE};
 use anyhow::Result;
+use store::StoreError;
 use store::notifications::{self, DueNotification};
-use store::{StoreError, jobs};
 
 const HOUR: Duration = Duration::from_hours(1);
 
 #[tokio::test]
 async fn a_mail_is_sent_by_one_process() -> Result<()> {
     let db = Db::fresh().await?;
-    complete(&db).await?;
+    db.completed().await?;
     let mail = due(&db).await?.expect("due at once");
     assert_eq!(mail.attempts, 1);
     assert!(due(&db).await?.is_none());
@@ -25,7 +25,7 @@ async fn a_mail_is_sent_by_one_process() -> Result<()> {
 #[tokio::test]
 async fn a_mail_that_was_refused_is_tried_again() -> Result<()> {
     let db = Db::fresh().await?;
-    complete(&db).await?;
+    db.completed().await?;
     let mail = due(&db).await?.expect("due at once");
     notifications::retry(&mut *db.conn().await?, &mail, HOUR, "421 busy").await?;
     changes_nothing(&db, &mail).await?;
@@ -44,7 +44,7 @@ async fn a_mail_that_was_refused_is_tried_again() -> Result<()> {
 #[tokio::test]
 async fn a_process_that_lost_its_lease_can_change_nothing() -> Result<()> {
     let db = Db::fresh().await?;
-    complete(&db).await?;
+    db.completed().await?;
     let zombie = due(&db).await?.expect("due at once");
     db.expire_leases().await?;
     let successor = due(&db).await?.expect("the lease has ended");
@@ -54,16 +54,19 @@ async fn a_process_that_lost_its_lease_can_change_nothing() -> Result<()> {
     Ok(())
 }
 
-async fn complete(db: &Db) -> Result<()> {
-    let claim = db.claimed().await?;
-    jobs::complete(
-        &mut *db.conn().await?,
-        &claim,
-        &file(),
-        "s3://b/k",
-        RETENTION,
-    )
-    .await?;
+#[tokio::test]
+async fn a_mail_that_is_given_up_leaves_an_event() -> Result<()> {
+    let db = Db::fresh().await?;
+    let job = db.completed().await?.job.id;
+    let zombie = due(&db).await?.expect("due at once");
+    db.expire_leases().await?;
+    let mail = due(&db).await?.expect("the lease has ended");
+    changes_nothing(&db, &zombie).await?;
+    let trail = ["requested", "started", "completed", "unnotified"];
+    assert_eq!(db.trail(job).await?, trail[..3]);
+    notifications::give_up(&mut *db.conn().await?, &mail, "550 no such user").await?;
+    changes_nothing(&db, &mail).await?;
+    assert_eq!(db.trail(job).await?, trail);
     Ok(())
 }
 

@@ -59,7 +59,23 @@ impl Api {
     ///
     /// When there is no answer.
     pub async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Response> {
-        self.send_as(&self.token, method, path, body).await
+        self.send_with(&self.token, method, path, body).await
+    }
+
+    /// Sends a request as the user of a tenant.
+    ///
+    /// # Errors
+    ///
+    /// When there is no answer.
+    pub async fn send_as(
+        &self,
+        tenant: &Tenant,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Response> {
+        let token = token(&self.secret, tenant)?;
+        self.send_with(&token, method, path, body).await
     }
 
     /// Gets a path as the user of another tenant.
@@ -68,11 +84,10 @@ impl Api {
     ///
     /// When there is no answer.
     pub async fn get_as(&self, tenant: &Tenant, path: &str) -> Result<Response> {
-        let token = token(&self.secret, tenant)?;
-        self.send_as(&token, Method::GET, path, None).await
+        self.send_as(tenant, Method::GET, path, None).await
     }
 
-    async fn send_as(
+    async fn send_with(
         &self,
         token: &str,
         method: Method,
@@ -140,6 +155,19 @@ impl Api {
     /// When there is none.
     pub async fn job(&self, id: &str) -> Result<Job> {
         let (status, job) = self.get(&format!("/api/v1/export/{id}")).await?;
+        ensure!(status == StatusCode::OK, "{status}: {job}");
+        Ok(job)
+    }
+
+    /// Cancels a job, or deletes its file, and returns the job as it is then.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn delete(&self, id: &str) -> Result<Job> {
+        let path = format!("/api/v1/export/{id}");
+        let answer = self.send(Method::DELETE, &path, None).await?;
+        let (status, job) = (answer.status(), answer.json().await?);
         ensure!(status == StatusCode::OK, "{status}: {job}");
         Ok(job)
     }
@@ -236,7 +264,12 @@ impl Api {
     }
 }
 
-fn token(secret: &str, tenant: &Tenant) -> Result<String> {
+/// Makes a token of a tenant's user that holds for an hour.
+///
+/// # Errors
+///
+/// When it cannot be signed.
+pub fn token(secret: &str, tenant: &Tenant) -> Result<String> {
     let claims = json!({
         "sub": tenant.user,
         "organizationId": tenant.organization,

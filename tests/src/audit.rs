@@ -1,7 +1,7 @@
 //! What must hold when everything has come to rest, whatever has happened before: looked at from
 //! outside, in Postgres, the bucket and the mailbox.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use devstack::Mailbox;
@@ -14,7 +14,7 @@ use crate::world::World;
 
 /// A job, as far as it matters here.
 #[derive(sqlx::FromRow)]
-struct Job {
+struct Row {
     job_id: Uuid,
     status: String,
     object_key: Option<String>,
@@ -98,24 +98,26 @@ impl World {
             }
         }
         violations.extend(objects.keys().map(|key| format!("{key} belongs to no job")));
-        violations.extend(self.mailed_twice().await?);
+        violations.extend(self.unknown_mails().await?);
         Ok(violations)
     }
 
-    /// Returns those that a job is mailed about under more than one Message-ID: a mail that comes
-    /// twice under the same is one that the server took in the moment in which its answer was lost.
-    async fn mailed_twice(&self) -> Result<Vec<String>> {
-        let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        for mail in Mailbox::new(&self.env.mailbox_url).messages().await? {
-            if mail.to.contains(&self.ours.email)
-                && let Some(job) = job_in(&mail.text)
-            {
-                ids.entry(job).or_default().insert(mail.message_id);
-            }
-        }
-        ids.retain(|_, ids| ids.len() > 1);
-        let twice = ids.into_keys();
-        Ok(twice.map(|job| format!("{job} has two e-mails")).collect())
+    /// Returns the e-mails that are none of a notification, of which a job has one at most. One that
+    /// comes twice is no second one: the server took it in the moment in which its answer was lost.
+    async fn unknown_mails(&self) -> Result<Vec<String>> {
+        let notifications: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM notifications")
+            .fetch_all(&mut self.postgres().await?)
+            .await?;
+        let mut mails = Mailbox::new(&self.env.mailbox_url).messages().await?;
+        mails.retain(|mail| mail.to.contains(&self.ours.email));
+        mails.retain(|mail| {
+            let known = |id: &Uuid| mail.message_id.starts_with(&id.to_string());
+            !notifications.iter().any(known)
+        });
+        let unknown = mails.into_iter();
+        Ok(unknown
+            .map(|mail| format!("an e-mail {} is of no notification", mail.message_id))
+            .collect())
     }
 
     /// Lists the objects of the bucket with their sizes.
@@ -156,7 +158,12 @@ impl World {
         }
     }
 
-    async fn sink(&self) -> Result<Sink> {
+    /// Opens the bucket.
+    ///
+    /// # Errors
+    ///
+    /// When the address of the storage makes no sense.
+    pub async fn sink(&self) -> Result<Sink> {
         let s3 = &self.env.s3;
         let config = S3Config {
             endpoint: Some(s3.endpoint.parse()?),
@@ -179,7 +186,7 @@ impl World {
     }
 }
 
-async fn jobs(postgres: &mut PgConnection) -> Result<Vec<Job>> {
+async fn jobs(postgres: &mut PgConnection) -> Result<Vec<Row>> {
     let sql = "SELECT job_id, status, object_key, file_size,
                ARRAY(SELECT kind FROM export_events AS event
                      WHERE event.job_id = job.job_id
@@ -190,11 +197,4 @@ async fn jobs(postgres: &mut PgConnection) -> Result<Vec<Job>> {
                    AS notifications
                FROM export_jobs AS job";
     Ok(sqlx::query_as(sql).fetch_all(postgres).await?)
-}
-
-/// Finds the id of a job in the text of an e-mail.
-fn job_in(text: &str) -> Option<String> {
-    let words = text.split(|char: char| !char.is_ascii_hexdigit() && char != '-');
-    let mut ids = words.filter_map(|word| word.parse::<Uuid>().ok());
-    ids.next().map(|id| id.to_string())
 }

@@ -3,10 +3,12 @@
 mod api;
 mod audit;
 mod clickhouse;
+mod proxy;
 mod world;
 
-pub use api::{Api, Download, Job};
+pub use api::{Api, Download, Job, token};
 pub use clickhouse::ClickHouse;
+pub use proxy::proxy_before;
 pub use world::{Tenant, World};
 
 use std::time::Duration;

@@ -49,11 +49,18 @@ impl World {
     ///
     /// When a service fails.
     pub async fn new() -> Result<Self> {
+        Self::on(Env::shared().clone()).await
+    }
+
+    /// Makes a world with empty tables on a stack.
+    ///
+    /// # Errors
+    ///
+    /// When a service fails.
+    pub async fn on(mut env: Env) -> Result<Self> {
         runtime::tls::init();
-        let shared = Env::shared();
-        let mut env = shared.clone();
-        env.postgres_url = fresh_database(shared).await?;
-        env.s3.bucket = fresh_bucket(shared).await?;
+        env.postgres_url = fresh_database(&env).await?;
+        env.s3.bucket = fresh_bucket(&env).await?;
         let mut postgres = PgConnection::connect(&env.postgres_url).await?;
         store::MIGRATOR.run(&mut postgres).await?;
         let world = Self {
@@ -92,7 +99,16 @@ impl World {
     ///
     /// When it does not become ready.
     pub async fn api(&self, overrides: &[(&str, &str)]) -> Result<Api> {
-        let listen = format!("127.0.0.1:{}", free_port()?);
+        self.api_at(free_port()?, overrides).await
+    }
+
+    /// Starts `export-api` on a port, and returns a client of our user.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn api_at(&self, port: u16, overrides: &[(&str, &str)]) -> Result<Api> {
+        let listen = format!("127.0.0.1:{port}");
         let url = format!("http://{listen}");
         let mut service = self.spawn("API", "EXPORT__HTTP__LISTEN", &listen, overrides)?;
         service

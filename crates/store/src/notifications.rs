@@ -108,6 +108,8 @@ pub async fn claim_due(
             )
             .execute(&mut *tx)
             .await?;
+            let job = claimed.job_id.into();
+            events::append(&mut tx, job, EventKind::Unnotified, None).await?;
             tx.commit().await?;
             return Err(unreadable);
         }

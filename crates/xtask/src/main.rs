@@ -15,6 +15,7 @@ mod demo;
 mod interrupt;
 mod prepare;
 mod preset;
+mod soak;
 mod stack;
 mod tenants;
 mod terminal;
@@ -60,6 +61,12 @@ enum Command {
     /// Arguments after `--` go to `cargo test`; with `-p` among them only those packages are tested.
     Test(test::Args),
 
+    /// Exports under fire: three workers and a client that keeps asking, while whatever can fail does.
+    ///
+    /// In the end everything that must hold is checked from outside: jobs, files, bucket, e-mails.
+    /// Prints what struck, how much was resumed and read again, and what does not hold.
+    Soak(soak::Args),
+
     /// Checks everything that must hold before a change is merged.
     ///
     /// Formatting, crate boundaries, prepared queries, lints, documentation and tests, in this order.
@@ -98,6 +105,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Up(args) => up::run(args).await?,
         Command::Token(args) => token::run(&args)?,
         Command::Test(args) => return test::run(&args).await,
+        Command::Soak(args) => return soak::run(&args).await,
         Command::Ci => return ci::run().await,
         Command::CheckDeps => check_deps::run().await?,
         Command::Sqlx(args) => prepare::run(&args).await?,

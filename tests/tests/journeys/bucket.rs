@@ -1,13 +1,12 @@
 //! Services of a world's own that can be looked into or broken: an S3 server, proxies, large rows.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use devstack::{Proxy, S3};
+use devstack::S3;
+pub(crate) use e2e::proxy_before;
 use e2e::{Tenant, World, eventually};
-use reqwest::Url;
 
 const NAME: &str = "exports";
 
@@ -81,18 +80,6 @@ fn collect(dir: &Path, prefix: &str, keys: &mut Vec<String>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Starts a proxy before the server of `url`, and returns the URL through it.
-pub(crate) async fn proxy_before(url: &str) -> Result<(Proxy, String)> {
-    let mut url = Url::parse(url)?;
-    let host = url.host_str().context("a host")?;
-    let target: SocketAddr = format!("{host}:{}", url.port().context("a port")?).parse()?;
-    let proxy = Proxy::start(target).await?;
-    url.set_port(Some(proxy.addr().port()))
-        .ok()
-        .context("a URL with a port")?;
-    Ok((proxy, url.into()))
 }
 
 /// Inserts log records with bodies of a thousand bytes that no compression makes much smaller.

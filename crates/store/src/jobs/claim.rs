@@ -81,7 +81,7 @@ pub async fn claim(
                  AND COALESCE(lease_until, run_after) <= now()
                ORDER BY COALESCE(lease_until, run_after)
                LIMIT 1
-               FOR UPDATE SKIP LOCKED
+               FOR NO KEY UPDATE SKIP LOCKED
            ), claimed AS (
                UPDATE export_jobs AS job
                SET status = 'PROCESSING', token = job.token + 1, deaths = due.deaths,

@@ -104,7 +104,7 @@ pub(crate) async fn check(world: &World, stage: &Stage<'_>, bodies: &[String]) -
         if job.status == "COMPLETED" {
             report.files += 1;
             if let Err(error) = job.check(&http, stage, bodies).await {
-                let violation = format!("the file of {}: {error:#}", job.job_id);
+                let violation = format!("the file of {}: {error:#}", job.id);
                 report.violations.push(violation);
             }
         }
@@ -131,7 +131,7 @@ async fn count(world: &World, kind: &str) -> Result<i64> {
 /// A job, as its row has it.
 #[derive(FromRow)]
 struct Job {
-    job_id: String,
+    id: String,
     status: String,
     error_code: Option<String>,
     format: String,
@@ -143,7 +143,7 @@ struct Job {
 }
 
 async fn jobs(world: &World) -> Result<Vec<Job>> {
-    let sql = "SELECT job_id::text, status, error_code, format, compression, sha256,
+    let sql = "SELECT job_id::text AS id, status, error_code, format, compression, sha256,
                       extract(epoch FROM start_time)::bigint - $1 AS first,
                       extract(epoch FROM end_time)::bigint - $1 AS end
                FROM export_jobs ORDER BY created_at";
@@ -159,7 +159,7 @@ impl Job {
         stage: &Stage<'_>,
         bodies: &[String],
     ) -> Result<()> {
-        let url = format!("{}/api/v1/export/{}/download", stage.api_url(), self.job_id);
+        let url = format!("{}/api/v1/export/{}/download", stage.api_url(), self.id);
         let token = e2e::token(&stage.world.env.jwt_secret, &stage.world.ours)?;
         let answer = http.get(url).bearer_auth(token).send().await?;
         let bytes = answer.error_for_status()?.bytes().await?.to_vec();

@@ -9,7 +9,7 @@ use e2e::{Api, World, proxy_before};
 use crate::schedule::WORKERS;
 
 /// How long a worker may take to stop.
-pub(crate) const GRACE: Duration = Duration::from_secs(60);
+pub(crate) const GRACE: Duration = Duration::from_mins(1);
 
 /// Small slices and short leases, so that minutes show what days would.
 const SETTINGS: [(&str, &str); 15] = [

@@ -71,7 +71,7 @@ problem_codes! {
     /// The export was cancelled, so it has no file.
     ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
     /// The file was kept for its time and is gone.
-    Expired = "expired", GONE, "The file of the export has expired.";
+    Expired = "expired", GONE, "The file of the export is gone.";
     /// The body is larger than allowed.
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
     /// The body is not declared as plain JSON.

@@ -72,7 +72,7 @@ impl<'a> JobRepresentation<'a> {
             end_time: request.range.end(),
             filters: request.filters.as_ref().map(domain::Filters::as_posted),
             columns: request.columns.as_deref(),
-            options: request.output.options_json(),
+            options: request.options_json(),
             rows_exported: job.rows_exported,
             rows_estimated: job.rows_estimated,
             file: None,

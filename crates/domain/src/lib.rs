@@ -20,7 +20,7 @@ pub use ids::{JobId, OrganizationId, UserId, WorkerId};
 pub use job::{ExportJob, ExportedFile, JobState, JobStatus, Progress};
 pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
-    ParquetOptions,
+    ParquetOptions, RowOrder,
 };
 pub use request::{DataType, ExportRequest, RequestLimits};
 pub use time_range::TimeRange;

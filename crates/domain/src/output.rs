@@ -78,6 +78,16 @@ closed_set! {
 }
 
 closed_set! {
+    /// In which order the rows of a file are.
+    RowOrder {
+        /// By time, and where times are equal in an order that is always the same.
+        Time = "time",
+        /// As ClickHouse finds them within each slice of time, which saves it sorting them.
+        Storage = "storage",
+    }
+}
+
+closed_set! {
     /// How the rows of a JSON file stand together.
     JsonLayout {
         /// One object per line (NDJSON).

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::filter::{FilterLimits, Filters};
 use crate::members::{Members, one, one_of, text};
-use crate::output::{Compression, Format, Output};
+use crate::output::{Compression, Format, Output, RowOrder};
 use crate::request::options::{Options, options};
 use crate::time_range::TimeRange;
 use crate::violation::{Pointer, Violation};
@@ -76,6 +76,8 @@ pub struct ExportRequest {
     pub data_type: DataType,
     /// The file.
     pub output: Output,
+    /// The order of its rows.
+    pub order: RowOrder,
     /// The window.
     pub range: TimeRange,
     /// Which rows; all of them when there is none.
@@ -113,6 +115,7 @@ impl ExportRequest {
             Some(format) => members.optional("options", |value, at| options(value, at, format)),
             None => members.ignored("options"),
         };
+        let (options, order) = options.unzip();
         let output = format.and_then(|format| {
             let options = options.unwrap_or_else(|| Options::default_of(format));
             members.checked("compression", || options.with(compression))
@@ -128,10 +131,18 @@ impl ExportRequest {
         Ok(Self {
             data_type,
             output,
+            order: order.unwrap_or(RowOrder::Time),
             range,
             filters,
             columns,
         })
+    }
+
+    /// Returns the options as they would be given, defaults filled in.
+    pub fn options_json(&self) -> Value {
+        let mut options = self.output.options_json();
+        options["order"] = self.order.as_str().into();
+        options
     }
 
     /// Returns the readable name of the file.
@@ -267,8 +278,10 @@ mod tests {
             "logs_20260101T000000Z_20260102T000000Z.csv.gz"
         );
         assert_eq!(
-            request.output.options_json(),
-            json!({"csv": {"delimiter": ",", "null": "", "escape_formulas": true}})
+            request.options_json(),
+            json!({
+                "csv": {"delimiter": ",", "null": "", "escape_formulas": true}, "order": "time",
+            })
         );
     }
 
@@ -277,14 +290,23 @@ mod tests {
         for (format, options) in [
             (
                 "csv",
-                json!({"csv": {"delimiter": "\t", "null": "\\N", "escape_formulas": false}}),
+                json!({
+                    "csv": {"delimiter": "\t", "null": "\\N", "escape_formulas": false},
+                    "order": "time",
+                }),
             ),
-            ("json", json!({"json": {"layout": "array"}})),
-            ("parquet", json!({"parquet": {"compression": "snappy"}})),
+            (
+                "json",
+                json!({"json": {"layout": "array"}, "order": "storage"}),
+            ),
+            (
+                "parquet",
+                json!({"parquet": {"compression": "snappy"}, "order": "time"}),
+            ),
         ] {
             let body = with(&json!({"format": format, "options": options}));
             let request = ExportRequest::parse(&body, &limits()).unwrap();
-            assert_eq!(request.output.options_json(), options);
+            assert_eq!(request.options_json(), options);
         }
     }
 
@@ -359,7 +381,7 @@ mod tests {
     fn options_of_another_format_are_refused() {
         assert_eq!(
             errors(&with(&json!({"options": {"json": {"layout": "array"}}}))),
-            ["/options/json: is unknown; known are csv"]
+            ["/options/json: is unknown; known are order, csv"]
         );
         assert_eq!(
             errors(&with(

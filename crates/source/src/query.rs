@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use domain::{ExportRequest, OrganizationId, Pointer, TimeRange, Violation};
+use domain::{ExportRequest, OrganizationId, Pointer, RowOrder, TimeRange, Violation};
 
 use crate::catalogue::{Catalogue, Dataset};
 use crate::predicate::{self, Predicate};
@@ -17,6 +17,7 @@ pub struct Query {
     pub(crate) columns: Vec<usize>,
     pub(crate) predicate: Predicate,
     pub(crate) organization: OrganizationId,
+    pub(crate) order: RowOrder,
     range: TimeRange,
     schema: SchemaRef,
 }
@@ -77,6 +78,7 @@ impl Catalogue {
             columns,
             predicate,
             organization,
+            order: request.order,
             range: request.range,
         })
     }

@@ -4,7 +4,7 @@
 //! bound as parameters, which the engine parses; nothing of a request is ever part of the text.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Op, TimeRange};
+use domain::{Op, RowOrder, TimeRange};
 
 use crate::column_type::{ColumnType, Kind, Scalar};
 use crate::predicate::{Predicate, Test};
@@ -26,7 +26,7 @@ pub(crate) enum Parameter {
     Many(Vec<Value>),
 }
 
-/// Selects the rows of a slice in order.
+/// Selects the rows of a slice, in the order that was asked for.
 ///
 /// The columns get numbers for names in the inner query: a public name that is also a column of
 /// the table would stand for the cast one in `WHERE` otherwise, and hide it from the index.
@@ -36,7 +36,13 @@ pub(crate) fn rows(query: &Query, slice: TimeRange) -> Statement {
     for (number, index) in query.columns.iter().enumerate() {
         public.push(format!("_{number} AS `{}`", dataset.columns[*index].name));
     }
-    let order: Vec<_> = (0..=dataset.order_by.len())
+    let by_time = match query.order {
+        RowOrder::Time => std::iter::once(&dataset.time)
+            .chain(&dataset.order_by)
+            .collect(),
+        RowOrder::Storage => Vec::new(),
+    };
+    let order: Vec<_> = (0..by_time.len())
         .map(|number| format!("_o{number}"))
         .collect();
     let inner = Builder::union(query, slice, |table| {
@@ -47,19 +53,17 @@ pub(crate) fn rows(query: &Query, slice: TimeRange) -> Statement {
                 cast(&column.sql[table], &column.value_type)
             )
         });
-        let order = std::iter::once(&dataset.time).chain(&dataset.order_by);
-        let order = order
-            .enumerate()
-            .map(|(number, sql)| format!("{sql} AS _o{number}"));
+        let order = by_time.iter().enumerate();
+        let order = order.map(|(number, sql)| format!("{sql} AS _o{number}"));
         columns.chain(order).collect()
     });
+    let mut sql = format!("SELECT {}\nFROM (\n{}\n)", public.join(", "), inner.sql);
+    if !order.is_empty() {
+        sql.push_str("\nORDER BY ");
+        sql.push_str(&order.join(", "));
+    }
     Statement {
-        sql: format!(
-            "SELECT {}\nFROM (\n{}\n)\nORDER BY {}",
-            public.join(", "),
-            inner.sql,
-            order.join(", ")
-        ),
+        sql,
         parameters: inner.parameters,
     }
 }

@@ -52,7 +52,7 @@ pub async fn insert(conn: &mut PgConnection, job: &NewJob) -> Result<(), StoreEr
         request.range.end(),
         request.filters.as_ref().map(Filters::as_posted),
         request.columns.clone().map(Value::from),
-        request.output.options_json(),
+        request.options_json(),
     )
     .execute(&mut *tx)
     .await

@@ -1,180 +1,51 @@
-//! Measures the release build: how much memory exports of growing size take.
+//! Measures the release build. Two things are only ever compared by runs that alternate.
+
+mod export;
+mod memory;
+mod rival;
+mod usage;
 
 use std::fs;
-use std::time::Instant;
 
-use anyhow::{Context as _, Result, ensure};
-use devstack::Service;
-use indicatif::HumanCount;
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::cargo::{self, Binaries, Build};
-use crate::client::{FileKind, Job};
-use crate::interrupt::or_interrupted;
-use crate::preset::{Dataset, Day, Preset};
-use crate::stack::{self, GRACE, Stack};
-use crate::tenants::BAKERY;
-use crate::terminal::{self, Step};
+use crate::cargo;
 
 const MIB: f64 = 1_048_576.0;
-
-/// The largest peak that the default configuration may have.
-const LIMIT_MIB: f64 = 300.0;
-
-/// How much more memory than the first size the others may take.
-const LIMIT_GROWTH: f64 = 1.15;
 
 /// What can be measured.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// An export, from its request to COMPLETED, against ClickHouse's own `INSERT INTO FUNCTION s3`.
+    ///
+    /// Both write the same rows as the same kind of file to the same S3 server, in turns. The table
+    /// is also in target/bench/export.json.
+    Export(export::Args),
+
     /// The peak memory of a worker for exports of several sizes, which must not grow with them.
     ///
     /// Each export gets a worker of its own. The table is also in target/bench/memory.json.
-    Memory(Args),
+    Memory(memory::Args),
 }
 
-/// The arguments of `bench memory`.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Args {
-    /// Log rows of each export.
-    #[arg(long, value_delimiter = ',', default_value = "1000000,4000000")]
-    rows: Vec<u64>,
+/// Measures what was asked for.
+pub(crate) async fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Export(args) => export::run(args).await,
+        Command::Memory(args) => memory::run(args).await,
+    }
 }
 
-/// Measures the memory, prints a table, and fails when it is over the limits.
-pub(crate) async fn memory(args: &Args) -> Result<()> {
-    terminal::heading("Measuring the memory of export-worker");
-    let stack = or_interrupted(async {
-        stack::install().await?;
-        let binaries = cargo::build(Build::Release).await?;
-        Ok((Stack::start("bench", Preset::Otel).await?, binaries))
-    });
-    let (stack, binaries) = stack.await?;
-    let outcome = or_interrupted(measure(&stack, &binaries, &args.rows)).await;
-    let stopped = terminal::stop(stack.stop()).await;
-    let runs = outcome?;
-    stopped?;
-
-    print(&runs);
+/// Writes what was measured to `target/bench`.
+fn save(name: &str, measured: &impl Serialize) -> Result<()> {
     let dir = cargo::target().join("bench");
     fs::create_dir_all(&dir)?;
-    fs::write(dir.join("memory.json"), serde_json::to_vec_pretty(&runs)?)?;
-    for run in &runs {
-        ensure!(
-            run.peak_rss_mib <= LIMIT_MIB && run.growth <= LIMIT_GROWTH,
-            "{} of {} rows takes {:.0} MiB, {:.2} times the first; allowed are {LIMIT_MIB} MiB and {LIMIT_GROWTH}",
-            run.format,
-            HumanCount(run.rows),
-            run.peak_rss_mib,
-            run.growth,
-        );
-    }
-    Ok(())
-}
-
-/// One export.
-#[derive(Debug, Serialize)]
-struct Run {
-    format: &'static str,
-    rows: u64,
-    seconds: f64,
-    rows_per_second: f64,
-    file_mib: f64,
-    peak_rss_mib: f64,
-    /// The peak in proportion to that of the first size.
-    growth: f64,
-}
-
-async fn measure(stack: &Stack, binaries: &Binaries, sizes: &[u64]) -> Result<Vec<Run>> {
-    let days: Vec<Day> = (1..=30).map(Day).take(sizes.len()).collect();
-    ensure!(
-        days.len() == sizes.len(),
-        "at most 30 sizes can be measured"
-    );
-    let clickhouse = stack.clickhouse();
-    for (&day, &rows) in days.iter().zip(sizes) {
-        let step = Step::begin(format!("Fill in {} log rows", HumanCount(rows)));
-        let preset = stack.preset();
-        preset
-            .seed(
-                &clickhouse,
-                Some(Dataset::Logs),
-                BAKERY.organization,
-                day,
-                rows,
-            )
-            .await?;
-        step.done();
-    }
-
-    let (api, api_url) = stack.spawn_api(binaries).await?;
-    let client = stack.client(&api_url, BAKERY)?;
-    let mut runs: Vec<Run> = Vec::new();
-    for kind in [FileKind::CsvGz, FileKind::Parquet] {
-        let first = runs.len();
-        for (&day, &rows) in days.iter().zip(sizes) {
-            let step = Step::begin(format!(
-                "Export {} rows as {}",
-                HumanCount(rows),
-                kind.name()
-            ));
-            let mut worker = stack.spawn_worker(binaries).await?;
-            let started = Instant::now();
-            let id = client.request(Dataset::Logs, kind, day).await?;
-            let report = |job: &Job| step.note(format!("{} %", job.progress));
-            let file = tokio::select! {
-                file = client.completed(id, report) => file?,
-                error = worker.ended() => return Err(error),
-            };
-            let seconds = started.elapsed().as_secs_f64();
-            let peak_rss_mib = peak_rss_mib(&worker)?;
-            worker.stop(GRACE).await?;
-            ensure!(file.rows == rows, "the file has {} rows", file.rows);
-            step.done();
-            runs.push(Run {
-                format: kind.name(),
-                rows,
-                seconds,
-                rows_per_second: float(rows) / seconds,
-                file_mib: float(file.size_bytes) / MIB,
-                peak_rss_mib,
-                growth: peak_rss_mib / runs.get(first).map_or(peak_rss_mib, |run| run.peak_rss_mib),
-            });
-        }
-    }
-    api.stop(GRACE).await?;
-    Ok(runs)
-}
-
-/// Returns the largest resident set that a process has had (`VmHWM` of proc(5)).
-fn peak_rss_mib(service: &Service) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", service.pid()))?;
-    let kib: u32 = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))
-        .context("/proc has no VmHWM")?
-        .parse()?;
-    Ok(f64::from(kib) / 1024.0)
+    let json = serde_json::to_vec_pretty(measured)?;
+    Ok(fs::write(dir.join(name).with_extension("json"), json)?)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "only shown to people")]
 fn float(number: u64) -> f64 {
     number as f64
-}
-
-fn print(runs: &[Run]) {
-    terminal::heading("Peak memory of export-worker");
-    println!("  format           rows   seconds      rows/s   file MiB   peak MiB   growth");
-    for run in runs {
-        println!(
-            "  {:<8} {:>12} {:>9.1} {:>11.0} {:>10.1} {:>10.1} {:>8.2}",
-            run.format,
-            HumanCount(run.rows).to_string(),
-            run.seconds,
-            run.rows_per_second,
-            run.file_mib,
-            run.peak_rss_mib,
-            run.growth,
-        );
-    }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use clap::ValueEnum;
 use reqwest::header::{CONTENT_DISPOSITION, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
@@ -18,11 +19,15 @@ use crate::preset::{Dataset, Day};
 const POLL: Duration = Duration::from_millis(100);
 
 /// The files that the demo and the benchmarks ask for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileKind {
+    /// CSV as it is.
+    Csv,
     /// CSV in gzip.
+    #[value(name = "csv.gz")]
     CsvGz,
     /// An object a line, in gzip.
+    #[value(name = "json.gz")]
     JsonGz,
     /// Parquet.
     Parquet,
@@ -32,6 +37,7 @@ impl FileKind {
     /// Returns what people call it.
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Csv => "csv",
             Self::CsvGz => "csv.gz",
             Self::JsonGz => "json.gz",
             Self::Parquet => "parquet",
@@ -41,7 +47,7 @@ impl FileKind {
     /// Returns the format, as a request has it.
     fn format(self) -> &'static str {
         match self {
-            Self::CsvGz => "csv",
+            Self::Csv | Self::CsvGz => "csv",
             Self::JsonGz => "json",
             Self::Parquet => "parquet",
         }
@@ -50,7 +56,7 @@ impl FileKind {
     /// Returns the format, as ClickHouse calls it.
     pub(crate) fn clickhouse_format(self) -> &'static str {
         match self {
-            Self::CsvGz => "CSVWithNames",
+            Self::Csv | Self::CsvGz => "CSVWithNames",
             Self::JsonGz => "JSONEachRow",
             Self::Parquet => "Parquet",
         }
@@ -113,22 +119,34 @@ impl Client {
         Self { http, api, token }
     }
 
-    /// Asks for everything in a dataset on one day.
+    /// Asks for everything in a dataset on one day, in the order of time or as ClickHouse finds it.
     ///
     /// # Errors
     ///
     /// When the API does not accept it.
-    pub(crate) async fn request(&self, dataset: Dataset, kind: FileKind, day: Day) -> Result<Uuid> {
+    pub(crate) async fn request(
+        &self,
+        dataset: Dataset,
+        kind: FileKind,
+        by_time: bool,
+        day: Day,
+    ) -> Result<Uuid> {
         #[derive(Deserialize)]
         struct Accepted {
             job_id: Uuid,
         }
-        let body = json!({
+        let mut body = json!({
             "data_type": dataset.name(),
             "format": kind.format(),
             "start_time": day.start(),
             "end_time": day.end(),
         });
+        if kind == FileKind::Csv {
+            body["compression"] = json!("none");
+        }
+        if !by_time {
+            body["options"] = json!({"order": "storage"});
+        }
         let request = self.http.post(self.url("")).json(&body);
         let accepted: Accepted = self
             .send(request, StatusCode::ACCEPTED)

@@ -114,7 +114,7 @@ async fn export(
 ) -> Result<Exported> {
     let started = Instant::now();
     bar.set_prefix(format!("{} as {}", dataset.name(), kind.name()));
-    let id = client.request(dataset, kind, SAMPLE_DAY).await?;
+    let id = client.request(dataset, kind, true, SAMPLE_DAY).await?;
     let report = |job: &Job| {
         bar.set_position(job.progress);
         bar.set_message(format!("{} rows", HumanCount(job.rows_exported)));

@@ -109,7 +109,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Ci => return ci::run().await,
         Command::CheckDeps => check_deps::run().await?,
         Command::Sqlx(args) => prepare::run(&args).await?,
-        Command::Bench(bench::Command::Memory(args)) => bench::memory(&args).await?,
+        Command::Bench(command) => bench::run(&command).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

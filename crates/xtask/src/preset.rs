@@ -25,15 +25,15 @@ impl Day {
     }
 
     /// Returns the first instant, as ClickHouse reads it.
-    fn start_sql(self) -> String {
+    pub(crate) fn start_sql(self) -> String {
         format!("2026-01-{:02} 00:00:00.000000000", self.0)
     }
 }
 
 const SECONDS_PER_DAY: &str = "86400";
 
-/// A dataset that the demo exports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A dataset that the demo and the benchmarks export.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Dataset {
     /// Log records.
     Logs,
@@ -73,7 +73,7 @@ impl Preset {
     }
 
     /// Returns the tables of a dataset, each with its time column.
-    fn tables(self, dataset: Dataset) -> &'static [(&'static str, &'static str)] {
+    pub(crate) fn tables(self, dataset: Dataset) -> &'static [(&'static str, &'static str)] {
         match (self, dataset) {
             (Self::Otel, Dataset::Logs) => &[("otel_logs", "Timestamp")],
             (Self::Otel, Dataset::Traces) => &[("otel_traces", "Timestamp")],
@@ -138,6 +138,36 @@ impl Preset {
             }
         }
         Ok(())
+    }
+
+    /// Returns a query of all that an export of a day has, with parameters as [`Self::count`] has
+    /// them.
+    pub(crate) fn select(self, dataset: Dataset, by_time: bool) -> String {
+        let tables = self.tables(dataset);
+        let branches = tables.iter().map(|(table, time)| {
+            let columns = match *table {
+                "otel_logs" => "* EXCEPT TimestampTime",
+                "otel_metrics_gauge" => {
+                    "'gauge' AS kind, *, NULL AS temporality, NULL AS monotonic"
+                }
+                "otel_metrics_sum" => {
+                    "'sum' AS kind, * EXCEPT (AggregationTemporality, IsMonotonic), \
+                     AggregationTemporality AS temporality, IsMonotonic AS monotonic"
+                }
+                _ => "*",
+            };
+            format!(
+                "SELECT {columns} FROM {table} WHERE {} = {{organization:String}} \
+                 AND {time} >= {{start:DateTime64(9, 'UTC')}} \
+                 AND {time} < {{start:DateTime64(9, 'UTC')}} + INTERVAL 1 DAY",
+                self.organization()
+            )
+        });
+        let rows = branches.collect::<Vec<_>>().join("\nUNION ALL\n");
+        match tables {
+            [(_, time), ..] if by_time => format!("SELECT * FROM (\n{rows}\n) ORDER BY {time}"),
+            _ => rows,
+        }
     }
 
     /// Counts the rows that an export of a whole day must have.

@@ -126,6 +126,11 @@ impl Stack {
         ClickHouse::new(self.env(), self.http.clone())
     }
 
+    /// Returns the process of ClickHouse.
+    pub(crate) fn clickhouse_pid(&self) -> Option<u32> {
+        self.devstack.clickhouse().pid()
+    }
+
     /// Returns a client of the API at `api` for the user of `tenant`.
     ///
     /// # Errors

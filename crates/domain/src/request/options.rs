@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::members::{Members, NUL, one, one_of, text};
 use crate::output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
-    ParquetOptions,
+    ParquetOptions, RowOrder,
 };
 use crate::violation::{Pointer, Violation};
 
@@ -46,12 +46,16 @@ impl Options {
     }
 }
 
+/// Reads the options: those of the format, and the order of the rows.
 pub(super) fn options(
     value: &Value,
     at: &Pointer,
     format: Format,
-) -> Result<Options, Vec<Violation>> {
+) -> Result<(Options, RowOrder), Vec<Violation>> {
     let mut members = Members::of(value, at.clone())?;
+    let order = members.optional("order", |value, at| {
+        one_of(value, at, RowOrder::parse, RowOrder::NAMES)
+    });
     let options = match format {
         Format::Csv => members.optional("csv", csv_options).map(Options::Csv),
         Format::Json => members.optional("json", json_options).map(Options::Json),
@@ -60,7 +64,10 @@ pub(super) fn options(
             .map(Options::Parquet),
     };
     members.finish()?;
-    Ok(options.unwrap_or_else(|| Options::default_of(format)))
+    Ok((
+        options.unwrap_or_else(|| Options::default_of(format)),
+        order.unwrap_or(RowOrder::Time),
+    ))
 }
 
 fn csv_options(value: &Value, at: &Pointer) -> Result<CsvOptions, Vec<Violation>> {

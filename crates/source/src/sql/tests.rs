@@ -86,6 +86,15 @@ fn rows_of_a_table() {
 }
 
 #[test]
+fn rows_in_the_order_of_the_storage_are_not_sorted() {
+    let changes = json!({"columns": ["body"], "options": {"order": "storage"}});
+    let query = query(OTEL_PRESET, "logs", &changes);
+    let statement = rows(&query, query.range());
+    assert!(statement.sql.ends_with("\n)"), "{}", statement.sql);
+    assert!(!statement.sql.contains("_o0"), "{}", statement.sql);
+}
+
+#[test]
 fn rows_of_several_tables() {
     let query = query(
         OTEL_PRESET,

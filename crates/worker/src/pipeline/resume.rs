@@ -60,7 +60,7 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, limits: BlockLimits) -> 
             output.format().as_str(),
             output.compression().as_str()
         ),
-        output.options_json().to_string(),
+        lease.claim().job.request.options_json().to_string(),
         format!("{limits:?}"),
     ];
     let mut digest = Sha256::new();
@@ -127,11 +127,14 @@ async fn look(
     if let Some(file) = &upload.sealed {
         // Whatever has changed since: the file was whole. It may even be an object already.
         let completed = sink.complete_upload(key, &upload_id, &parts, file.size_bytes);
-        return match completed.await {
-            Ok(()) => Ok(Ok(Beginning::Whole(file.clone()))),
-            Err(_) if !complete => Ok(Err(GONE)),
-            Err(error) => Err(error.into()),
+        let Err(error) = completed.await else {
+            return Ok(Ok(Beginning::Whole(file.clone())));
         };
+        // A file that may be there is not made again before the storage says that it is not.
+        if complete || sink.has_object(key).await? {
+            return Err(error.into());
+        }
+        return Ok(Err(GONE));
     }
     if !complete {
         return Ok(Err(GONE));

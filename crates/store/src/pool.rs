@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgPool, Postgres};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Row};
 
 use crate::error::StoreError;
 
@@ -48,7 +48,20 @@ pub fn connect(config: &PostgresConfig, application: &str) -> Result<PgPool, Sto
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
         .connect_lazy_with(options))
+}
+
+/// Tells whether a connection that comes back is outside of any transaction, and may be used again.
+///
+/// When the future that begins a transaction is dropped at the wrong moment, sqlx forgets the
+/// transaction, but the server does not: whatever came next on the connection would be undone in the
+/// end. Outside of a transaction a simple query is one of its own, which begins with the statement.
+async fn is_outside_transaction(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql("SELECT now() = statement_timestamp()")
+        .fetch_one(conn)
+        .await?;
+    row.try_get(0)
 }
 
 /// Takes a connection out of the pool.

@@ -6,6 +6,7 @@ mod jobs;
 mod machine;
 mod migrations;
 mod notifications;
+mod pool;
 mod removals;
 mod uploads;
 mod withdraw;

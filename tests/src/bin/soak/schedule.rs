@@ -95,10 +95,15 @@ fn fault(random: &mut Rng) -> Fault {
         13 => Fault::RefuseClickHouse {
             ms: random.u64(500..2_000),
         },
-        14..=15 => Fault::FailS3 {
+        14 => Fault::FailS3 {
             operation: operation(random),
-            // 200 stands for an error in the body of an answer that seems fine.
-            status: *random.choice(&[500, 503, 200]).unwrap_or(&500),
+            status: if random.bool() { 500 } else { 503 },
+            times: random.usize(1..8),
+        },
+        15 => Fault::FailS3 {
+            // An error in the body of an answer that seems fine, which only this request has.
+            operation: Operation::CompleteMultipartUpload,
+            status: 200,
             times: random.usize(1..8),
         },
         16 => Fault::LoseS3Answer {

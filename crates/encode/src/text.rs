@@ -10,7 +10,7 @@ use domain::{Compression, CsvOptions, JsonLayout, JsonOptions};
 
 use crate::checkpoint::CheckpointError;
 use crate::column::Column;
-use crate::compress::Member;
+use crate::compress::Compressed;
 use crate::csv::CsvRows;
 use crate::encoder::BlockPosition;
 use crate::error::EncodeError;
@@ -80,12 +80,12 @@ impl TextEncoder {
         position: BlockPosition,
     ) -> Result<TextBlock, EncodeError> {
         let columns = Column::of_batch(batch)?;
-        let mut member = Member::new(self.compression)?;
+        let mut compressed = Compressed::new(self.compression)?;
         if position == BlockPosition::First {
-            member.append(|out| out.extend_from_slice(&self.frame.open))?;
+            compressed.append(|out| out.extend_from_slice(&self.frame.open))?;
         }
         for row in 0..batch.num_rows() {
-            member.append(|out| {
+            compressed.append(|out| {
                 if row > 0 {
                     out.extend_from_slice(self.frame.between);
                 }
@@ -96,7 +96,7 @@ impl TextEncoder {
             })?;
         }
         Ok(TextBlock {
-            bytes: member.finish()?,
+            bytes: compressed.finish()?,
             position,
         })
     }
@@ -178,6 +178,6 @@ impl TextFile {
     }
 
     fn member(&self, text: &[u8]) -> io::Result<Vec<u8>> {
-        Member::of(text, self.compression)
+        Compressed::of(text, self.compression)
     }
 }

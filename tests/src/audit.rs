@@ -108,8 +108,8 @@ impl World {
         let notifications: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM notifications")
             .fetch_all(&mut self.postgres().await?)
             .await?;
-        let mut mails = Mailbox::new(&self.env.mailbox_url).messages().await?;
-        mails.retain(|mail| mail.to.contains(&self.ours.email));
+        let mailbox = Mailbox::new(&self.env.mailbox_url);
+        let mut mails = mailbox.messages_to(&self.ours.email).await?;
         mails.retain(|mail| {
             let known = |id: &Uuid| mail.message_id.starts_with(&id.to_string());
             !notifications.iter().any(known)

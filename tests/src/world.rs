@@ -174,8 +174,7 @@ impl World {
     pub async fn mails(&self, count: usize) -> Result<Vec<devstack::Mail>> {
         let mailbox = Mailbox::new(&self.env.mailbox_url);
         crate::eventually("e-mails", async || {
-            let mut mails = mailbox.messages().await?;
-            mails.retain(|mail| mail.to.contains(&self.ours.email));
+            let mails = mailbox.messages_to(&self.ours.email).await?;
             Ok((mails.len() >= count).then_some(mails))
         })
         .await

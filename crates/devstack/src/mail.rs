@@ -50,6 +50,17 @@ impl Mailbox {
         Ok(response.error_for_status()?.json().await?)
     }
 
+    /// Returns the messages to an address, the newest last.
+    ///
+    /// # Errors
+    ///
+    /// When the mailbox does not answer.
+    pub async fn messages_to(&self, address: &str) -> Result<Vec<Mail>> {
+        let url = format!("{}/to/{address}", self.messages_url());
+        let response = http_client()?.get(url).send().await?;
+        Ok(response.error_for_status()?.json().await?)
+    }
+
     /// Waits for a message that `wanted` accepts.
     ///
     /// # Errors

@@ -173,7 +173,7 @@ async fn respond(
             Fault::Cut { after, .. } | Fault::Stall { after } => {
                 usize::try_from(after - delivered).unwrap_or(usize::MAX)
             }
-            // A tenth of a second's worth at a time.
+            // A tenth of a second's worth at a time, at most.
             Fault::Throttle { bytes_per_second } => {
                 usize::try_from(bytes_per_second.div_ceil(10)).unwrap_or(usize::MAX)
             }
@@ -199,8 +199,9 @@ async fn respond(
         }
         client.write_all(&buffer[..read]).await?;
         delivered += read as u64;
-        if let Fault::Throttle { .. } = current {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+        if let Fault::Throttle { bytes_per_second } = current {
+            let micros = read as u64 * 1_000_000 / bytes_per_second.max(1);
+            tokio::time::sleep(Duration::from_micros(micros)).await;
         }
     }
 }

@@ -49,6 +49,10 @@ pub async fn install() -> Result<()> {
         // The worker's allocator is built with it.
         packages.push("make");
     }
+    if find("faketime").is_err() {
+        // For tests of what wrong clocks do.
+        packages.push("faketime");
+    }
     if !packages.is_empty() {
         println!("installing {} with apt-get", packages.join(", "));
         apt_get(&["update"]).await?;
@@ -72,6 +76,7 @@ pub async fn install() -> Result<()> {
     }
     find("redis-server")?;
     find("make")?;
+    find("faketime")?;
     let version = installed_chdb().await?;
     if version != CHDB_VERSION {
         bail!("{CHDB} {version} is in the way of {CHDB_VERSION}");

@@ -1,5 +1,6 @@
 //! Objects as wholes: put, measure, delete.
 
+use aws_sdk_s3::error::SdkError;
 use bytes::Bytes;
 
 use crate::client::Sink;
@@ -65,6 +66,21 @@ impl Sink {
             .await
             .map(drop)
             .map_err(SinkError::of("DeleteObject"))
+    }
+
+    /// Tells whether there is an object.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the storage answers besides yes and no.
+    pub async fn has_object(&self, key: &str) -> Result<bool, SinkError> {
+        let head = self.client.head_object().bucket(&self.bucket).key(key);
+        let head = head.send().await;
+        let answer = head.as_ref().err().and_then(SdkError::raw_response);
+        if answer.is_some_and(|answer| answer.status().as_u16() == 404) {
+            return Ok(false);
+        }
+        head.map(|_| true).map_err(SinkError::of("HeadObject"))
     }
 
     /// Asks for the size of an object, in bytes.

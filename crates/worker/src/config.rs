@@ -176,6 +176,8 @@ pub struct CleanupConfig {
 pub struct NotificationConfig {
     /// How often Postgres is asked for e-mails that are due.
     pub poll_interval_ms: u64,
+    /// How long one process may take to send one e-mail before another tries.
+    pub lease_s: u64,
     /// When a mail is tried again, and how often.
     #[serde(flatten)]
     pub retry: RetryConfig,

@@ -18,9 +18,6 @@ use crate::config::NotificationConfig;
 use crate::deadline::until;
 use crate::retry::Verdict;
 
-/// How long one process may take to send one e-mail before another tries.
-const LEASE: Duration = Duration::from_mins(2);
-
 /// Sends e-mails.
 pub struct Notifier {
     /// Where notifications are.
@@ -84,12 +81,13 @@ impl Notifier {
     /// Sends one e-mail, or says that none is due.
     async fn send_next(&self) -> Result<bool, StoreError> {
         let asked = Instant::now();
-        let claimed = notifications::claim_due(&mut *acquire(&self.pool).await?, LEASE).await?;
+        let lease = Duration::from_secs(self.config.lease_s);
+        let claimed = notifications::claim_due(&mut *acquire(&self.pool).await?, lease).await?;
         let Some(due) = claimed else {
             return Ok(false);
         };
         let sending = Box::pin(self.send(&due));
-        let Some(sent) = until(asked + LEASE, sending).await else {
+        let Some(sent) = until(asked + lease, sending).await else {
             tracing::warn!(job.id = %due.job.id, notification.id = %due.id, "left to another worker");
             return Ok(true);
         };

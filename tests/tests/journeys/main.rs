@@ -1,7 +1,9 @@
 //! What users notice, on the real services with the real binaries.
 
 mod bucket;
+mod cancel;
 mod docs;
+mod exports;
 mod faults;
 mod files;
 mod filters;
@@ -10,5 +12,6 @@ mod mail;
 mod parquet_files;
 mod reference;
 mod requests;
+mod retention;
 mod tenants;
 mod values;

@@ -16,11 +16,12 @@ use crate::net::Server;
 
 use super::shared::Shared;
 
-/// Serves `GET /messages`, `GET /messages/{position}/html` (the first is 0) and
-/// `DELETE /messages`.
+/// Serves `GET /messages`, `GET /messages/to/{address}`, `GET /messages/{position}/html` (the first
+/// is 0) and `DELETE /messages`.
 pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>) -> std::io::Result<Server> {
     let router = Router::new()
         .route("/messages", get(list).delete(forget))
+        .route("/messages/to/{address}", get(list_to))
         .route("/messages/{position}/html", get(html))
         .with_state(shared);
     Server::serve(listener, move |stream| {
@@ -37,6 +38,13 @@ pub(super) fn serve(listener: TcpListener, shared: Arc<Shared>) -> std::io::Resu
 
 async fn list(State(shared): State<Arc<Shared>>) -> Json<Vec<Mail>> {
     Json(shared.messages())
+}
+
+async fn list_to(
+    State(shared): State<Arc<Shared>>,
+    Path(address): Path<String>,
+) -> Json<Vec<Mail>> {
+    Json(shared.messages_to(&address))
 }
 
 async fn html(

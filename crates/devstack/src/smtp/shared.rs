@@ -108,6 +108,13 @@ impl Shared {
         lock(&self.messages).clone()
     }
 
+    /// Returns a copy of the messages to an address, the newest last.
+    pub(super) fn messages_to(&self, address: &str) -> Vec<Mail> {
+        let messages = lock(&self.messages);
+        let to = |mail: &&Mail| mail.to.iter().any(|to| to == address);
+        messages.iter().filter(to).cloned().collect()
+    }
+
     pub(super) fn forget_messages(&self) {
         lock(&self.messages).clear();
     }

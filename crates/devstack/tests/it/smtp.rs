@@ -88,6 +88,9 @@ async fn connections_can_be_encrypted() -> Result<()> {
         .map(|mail| mail.message_id)
         .collect();
     assert_eq!(ids, ["starttls@a", "wrapped@a"]);
+    let to = mailbox.messages().await?.swap_remove(0).to.swap_remove(0);
+    assert_eq!(mailbox.messages_to(&to).await?.len(), 2);
+    assert!(mailbox.messages_to("nobody@a.test").await?.is_empty());
 
     let html = http()?
         .get(format!("{}/messages/1/html", smtp.mailbox_url()))

@@ -35,8 +35,10 @@ async fn a_deleted_object_is_gone_and_may_be_deleted_again() -> anyhow::Result<(
     sink.put_object("key", file(10), &kind()).await?;
     let link = sink.presign("key", &kind(), Duration::from_mins(1)).await?;
     assert_eq!(get(&link).await?.status(), StatusCode::OK);
+    assert!(sink.has_object("key").await?);
     sink.delete_object("key").await?;
     assert_eq!(get(&link).await?.status(), StatusCode::NOT_FOUND);
+    assert!(!sink.has_object("key").await?);
     sink.delete_object("key").await?;
     Ok(())
 }

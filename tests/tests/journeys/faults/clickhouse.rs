@@ -1,154 +1,242 @@
 //! ClickHouse fails, and there is never a short file.
 
 use anyhow::{Context, Result};
-use devstack::Proxy;
-use e2e::{World, eventually};
-use serde_json::json;
+use devstack::{ClickHouse, Env, Proxy, Service};
+use e2e::{Api, Job, World};
+use serde_json::{Value, json};
 
-use crate::bucket::proxy_before;
+use crate::bucket::{insert_bulk, proxy_before};
+use crate::exports::{
+    BYTES_PER_SECOND, ROWS, SLICES, ask, check_file, checkpoints, events, plain, until,
+};
 use crate::{files, reference};
 
-/// Puts a proxy before ClickHouse, for the binaries that start from now on.
-async fn proxied(world: &mut World) -> Result<Proxy> {
-    let (proxy, url) = proxy_before(&world.env.clickhouse_url).await?;
-    world.env.clickhouse_url = url;
-    Ok(proxy)
+const ATTEMPTS: &str = "SELECT attempts FROM export_jobs WHERE job_id = $1::uuid";
+const TRIED_AGAIN: &str = "SELECT attempts > 1 FROM export_jobs WHERE job_id = $1::uuid";
+
+/// A world whose binaries reach ClickHouse through a proxy.
+struct Journey {
+    world: World,
+    clickhouse: Proxy,
+    api: Api,
+    _worker: Service,
+}
+
+impl Journey {
+    async fn new(rows: u64, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut world = World::new().await?;
+        world.seed("otel", &world.ours, rows).await?;
+        let (clickhouse, url) = proxy_before(&world.env.clickhouse_url).await?;
+        world.env.clickhouse_url = url;
+        let api = world.api(&[]).await?;
+        let worker = world.worker(settings).await?;
+        Ok(Self {
+            world,
+            clickhouse,
+            api,
+            _worker: worker,
+        })
+    }
+
+    async fn check_completed(&self, id: &str) -> Result<Job> {
+        let job = self.api.completed(id).await?;
+        check_file(&self.world, &self.api, &job).await?;
+        self.world.check_invariants().await?;
+        Ok(job)
+    }
 }
 
 #[tokio::test]
 async fn a_database_that_is_away_is_waited_for() -> Result<()> {
-    let mut world = World::new().await?;
-    world.seed("otel", &world.ours, 500).await?;
-    let proxy = proxied(&mut world).await?;
-    let api = world.api(&[]).await?;
-    let _worker = world.worker(&[]).await?;
-    proxy.refuse().await;
-    let id = api.accepted(&json!({})).await?;
-    let mut postgres = world.postgres().await?;
-    eventually("a second attempt", async || {
-        let attempts: i32 = sqlx::query_scalar("SELECT attempts FROM export_jobs")
-            .fetch_one(&mut postgres)
-            .await?;
-        Ok((attempts > 1).then_some(()))
-    })
-    .await?;
-    let waiting = api.job(&id).await?;
+    let journey = Journey::new(500, &[]).await?;
+    journey.clickhouse.refuse().await;
+    let id = journey.api.accepted(&plain()).await?;
+    until(&journey.world, &id, TRIED_AGAIN).await?;
+    let waiting = journey.api.job(&id).await?;
     assert_ne!(
         waiting["status"], "FAILED",
         "only the last attempt may say so"
     );
-    proxy.heal().await?;
-    assert_eq!(api.completed(&id).await?["file"]["rows"], 500);
-    Ok(())
+    journey.clickhouse.heal().await?;
+    journey.check_completed(&id).await.map(drop)
 }
 
 #[tokio::test]
 async fn attempts_end_with_a_reason() -> Result<()> {
-    let mut world = World::new().await?;
-    let proxy = proxied(&mut world).await?;
-    let api = world.api(&[]).await?;
-    let _worker = world
-        .worker(&[("EXPORT__RETRY__MAX_ATTEMPTS", "2")])
+    let journey = Journey::new(0, &[("EXPORT__RETRY__MAX_ATTEMPTS", "2")]).await?;
+    journey.clickhouse.refuse().await;
+    let job = journey
+        .api
+        .failed(&journey.api.accepted(&json!({})).await?)
         .await?;
-    proxy.refuse().await;
-    let job = api.failed(&api.accepted(&json!({})).await?).await?;
     assert_eq!(job["error"]["code"], "source_unavailable");
     assert_eq!(job["file"], json!(null));
-    let mails = world.mails(1).await?;
+    let mails = journey.world.mails(1).await?;
     assert!(mails[0].subject.contains("failed"), "{}", mails[0].subject);
     assert!(
         mails[0].text.contains("source_unavailable"),
         "{}",
         mails[0].text
     );
-    Ok(())
+    journey.world.check_invariants().await
 }
 
 #[tokio::test]
 async fn a_stream_that_is_cut_anywhere_gives_a_whole_file() -> Result<()> {
-    let mut world = World::new().await?;
-    world.seed("otel", &world.ours, 20_000).await?;
-    let rows = reference::rows(&world.clickhouse, "otel", "logs", &world.ours).await?;
-    let proxy = proxied(&mut world).await?;
-    let api = world.api(&[]).await?;
-    let _worker = world
-        .worker(&[("EXPORT__RETRY__MAX_ATTEMPTS", "50")])
-        .await?;
+    let journey = Journey::new(20_000, &[("EXPORT__RETRY__MAX_ATTEMPTS", "50")]).await?;
+    let id = journey.api.accepted(&plain()).await?;
+    let whole = journey.check_completed(&id).await?;
     for bytes in [1, 400, 1_000, 70_000, 1_000_000, 2_000_000] {
-        proxy.cut_once_after(bytes);
-        let job = api
-            .completed(&api.accepted(&json!({"format": "json"})).await?)
-            .await?;
-        let file = files::json_lines(&files::gunzip(&api.download(&job).await?.bytes)?)?;
-        reference::check(file, rows.clone()).with_context(|| format!("cut after {bytes}"))?;
+        journey.clickhouse.cut_once_after(bytes);
+        let id = journey.api.accepted(&plain()).await?;
+        let job = journey.api.completed(&id).await?;
+        assert_eq!(
+            job["file"]["sha256"], whole["file"]["sha256"],
+            "cut after {bytes}"
+        );
+    }
+    journey.world.check_invariants().await
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_is_given_up_and_read_again() -> Result<()> {
+    let settings = [("EXPORT__CLICKHOUSE__IDLE_TIMEOUT_MS", "500")];
+    let journey = Journey::new(20_000, &settings).await?;
+    journey.clickhouse.stall_after(1_000_000);
+    let id = journey.api.accepted(&plain()).await?;
+    until(&journey.world, &id, TRIED_AGAIN).await?;
+    journey.clickhouse.heal().await?;
+    journey.check_completed(&id).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_database_that_is_killed_in_the_middle_costs_no_finished_slice() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let clickhouse = ClickHouse::start(dir.path()).await?;
+    let mut env = Env::shared().clone();
+    env.clickhouse_url = clickhouse.url().to_owned();
+    env.clickhouse_user = clickhouse.user().to_owned();
+    env.clickhouse_password = clickhouse.password().to_owned();
+    let world = World::on(env).await?;
+    insert_bulk(&world, &world.ours, ROWS).await?;
+    let (proxy, url) = proxy_before(clickhouse.url()).await?;
+    let api = world.api(&[]).await?;
+    let proxied = [
+        ("EXPORT__CLICKHOUSE__URL", &*url),
+        // However long it takes to come back.
+        ("EXPORT__RETRY__MAX_ATTEMPTS", "500"),
+    ];
+    let _worker = world.worker(&[&SLICES[..], &proxied].concat()).await?;
+    proxy.throttle(BYTES_PER_SECOND);
+    let id = api.accepted(&plain()).await?;
+    checkpoints(&world, &id, 1).await?;
+    clickhouse.kill().await?;
+    until(
+        &world,
+        &id,
+        "SELECT last_error IS NOT NULL FROM export_jobs WHERE job_id = $1::uuid",
+    )
+    .await?;
+    proxy.heal().await?;
+    clickhouse.restart().await?;
+    check_file(&world, &api, &api.completed(&id).await?).await?;
+    let events = events(&world, &id).await?;
+    assert_eq!(events[..3], ["requested", "started", "resumed"]);
+    assert!(!events.contains(&"started_over".to_owned()), "{events:?}");
+    world.check_invariants().await?;
+    clickhouse.stop().await
+}
+
+#[tokio::test]
+async fn a_query_that_hits_a_limit_says_so() -> Result<()> {
+    let settings = [
+        ("EXPORT__CLICKHOUSE__MAX_MEMORY_USAGE_BYTES", "1000000"),
+        ("EXPORT__RETRY__MAX_ATTEMPTS", "2"),
+    ];
+    let journey = Journey::new(20_000, &settings).await?;
+    let id = journey.api.accepted(&json!({})).await?;
+    let job = journey.api.failed(&id).await?;
+    assert_eq!(job["error"]["code"], "source_limit");
+    assert_eq!(ask::<i32>(&journey.world, &id, ATTEMPTS).await?, 2);
+    journey.world.check_invariants().await
+}
+
+/// Inserts a log record a second with these bodies.
+async fn insert_bodies(world: &World, bodies: &[String]) -> Result<()> {
+    for (second, body) in bodies.iter().enumerate() {
+        let sql = "INSERT INTO otel_logs (Timestamp, TimestampTime, Body, ResourceAttributes) \
+             SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') + {second:UInt32} AS t, t, \
+             {body:String}, map('telemetryflow.organization.id', {organization:String})";
+        let parameters = [
+            ("second", &*second.to_string()),
+            ("body", &**body),
+            ("organization", &*world.ours.organization.to_string()),
+        ];
+        world.clickhouse.run(sql, &parameters).await?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_stream_that_stalls_is_given_up_and_read_again() -> Result<()> {
-    let mut world = World::new().await?;
-    world.seed("otel", &world.ours, 20_000).await?;
-    let proxy = proxied(&mut world).await?;
-    let api = world.api(&[]).await?;
-    let _worker = world
-        .worker(&[("EXPORT__CLICKHOUSE__IDLE_TIMEOUT_MS", "500")])
-        .await?;
-    proxy.stall_after(1_000_000);
-    let id = api.accepted(&json!({})).await?;
-    let mut postgres = world.postgres().await?;
-    eventually("a second attempt", async || {
-        let attempts: i32 = sqlx::query_scalar("SELECT attempts FROM export_jobs")
-            .fetch_one(&mut postgres)
-            .await?;
-        Ok((attempts > 1).then_some(()))
-    })
+async fn a_log_of_exceptions_is_no_exception() -> Result<()> {
+    let world = World::new().await?;
+    let exception = "Code: 60. DB::Exception: Table default.logs does not exist. \
+                     (UNKNOWN_TABLE) (version 26.9.2.1 (official build))";
+    insert_bodies(
+        &world,
+        &[
+            "Code: 241. DB::Exception: Memory limit exceeded (MEMORY_LIMIT_EXCEEDED)".to_owned(),
+            "__exception__".to_owned(),
+            format!("{exception} {exception}"),
+            exception.to_owned(),
+        ],
+    )
     .await?;
-    proxy.heal().await?;
-    assert_eq!(api.completed(&id).await?["file"]["rows"], 20_000);
-    Ok(())
+    let rows = reference::rows(&world.clickhouse, "otel", "logs", &world.ours).await?;
+    assert_eq!(
+        rows[3]["body"].as_str().map(str::len),
+        Some(exception.len())
+    );
+    let api = world.api(&[]).await?;
+    let _worker = world.worker(&[]).await?;
+    for format in ["json", "csv", "parquet"] {
+        let id = api.accepted(&json!({"format": format})).await?;
+        let bytes = api.download(&api.completed(&id).await?).await?.bytes;
+        let read = match format {
+            "json" => files::json_lines(&files::gunzip(&bytes)?)?,
+            "csv" => files::csv(&files::gunzip(&bytes)?, &rows)?,
+            _ => files::parquet(bytes)?,
+        };
+        reference::check(read, rows.clone()).with_context(|| format)?;
+        assert_eq!(ask::<i32>(&world, &id, ATTEMPTS).await?, 1, "{format}");
+    }
+    world.check_invariants().await
 }
 
 #[tokio::test]
-async fn an_exception_in_the_middle_of_the_answer_fails_the_job() -> Result<()> {
+async fn no_rows_are_a_file_all_the_same() -> Result<()> {
     let world = World::new().await?;
-    let sql = "INSERT INTO otel_logs (Timestamp, TimestampTime, SeverityNumber, Body, ResourceAttributes) \
-         SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') + number / 10 AS t, t, number % 24, \
-         toString(number), map('telemetryflow.organization.id', {organization:String}) FROM numbers(400000)";
-    let organization = world.ours.organization.to_string();
-    world
-        .clickhouse
-        .run(sql, &[("organization", &organization)])
-        .await?;
-    let preset = world.dir.path().join("broken.toml");
-    std::fs::write(
-        &preset,
-        r#"[logs]
-table = "otel_logs"
-time = "Timestamp"
-tenant = "ResourceAttributes['telemetryflow.organization.id']"
-order_by = []
-columns = [
-    { name = "timestamp", type = "timestamp", sql = "Timestamp" },
-    { name = "body", type = "string", sql = "if(throwIf(Body = '390000') = 0, Body, '')" },
-]
-"#,
-    )?;
-    let settings = [
-        (
-            "EXPORT__DATASETS__PRESET",
-            preset.to_str().context("a path")?,
-        ),
-        ("EXPORT__RETRY__MAX_ATTEMPTS", "2"),
-    ];
-    let api = world.api(&settings).await?;
-    let _worker = world.worker(&settings).await?;
-    let job = api.failed(&api.accepted(&json!({})).await?).await?;
-    assert_eq!(job["file"], json!(null));
-    let objects: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM export_jobs WHERE status = 'COMPLETED'")
-            .fetch_one(&mut world.postgres().await?)
-            .await?;
-    assert_eq!(objects, 0);
-    Ok(())
+    let api = world.api(&[]).await?;
+    let _worker = world.worker(&[]).await?;
+    let export = async |request: Value| {
+        let job = api.completed(&api.accepted(&request).await?).await?;
+        assert_eq!(job["file"]["rows"], 0);
+        Ok::<_, anyhow::Error>(api.download(&job).await?.bytes)
+    };
+    let csv = files::gunzip(&export(json!({})).await?)?;
+    assert!(csv.starts_with(b"timestamp,"), "the header");
+    assert!(files::csv(&csv, &[])?.is_empty());
+    assert_eq!(
+        files::gunzip(&export(json!({"format": "json"})).await?)?,
+        b""
+    );
+    let array = json!({"format": "json", "compression": "none",
+                       "options": {"json": {"layout": "array"}}});
+    assert_eq!(
+        serde_json::from_slice::<Value>(&export(array).await?)?,
+        json!([])
+    );
+    let parquet = export(json!({"format": "parquet"})).await?;
+    assert!(files::parquet(parquet)?.is_empty());
+    world.check_invariants().await
 }

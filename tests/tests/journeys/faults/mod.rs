@@ -1,11 +1,21 @@
 //! Whatever dies, hangs, lies or is late: each job reaches one end, and nothing is left behind.
 
+mod answers;
+mod api_process;
 mod clickhouse;
-mod crashes;
-mod interruptions;
-mod leftovers;
-mod lost_leases;
+mod clocks;
+mod commits;
+mod deploys;
+mod dispatch;
+mod frozen;
+mod pieces;
+mod poison;
 mod postgres;
+mod redis;
+mod removals;
 mod resume;
+mod smtp;
+mod start_over;
 mod storage;
-mod wake_ups;
+mod sweep;
+mod workers;

@@ -1,13 +1,12 @@
 //! Another worker goes on where one has ended, and the file is what it would have been anyway.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use devstack::{Service, Signal};
-use e2e::{World, eventually};
+use e2e::World;
 use serde_json::{Value, json};
 
 use crate::bucket::{Bucket, insert_bulk, proxy_before};
+use crate::exports::{BYTES_PER_SECOND, SOON, checkpoints, events};
 use crate::{files, reference};
 
 /// Four slices of more than 5 MiB each, since smaller ones get no checkpoint of their own.
@@ -20,10 +19,6 @@ const SLICES: [(&str, &str); 5] = [
     ("EXPORT__WORKER__LEASE_S", "2"),
 ];
 
-/// How fast ClickHouse answers the first worker: a slice takes seconds, so that it can be stopped
-/// in the middle of one.
-const BYTES_PER_SECOND: u64 = 4_000_000;
-
 /// Every format, in the form whose bytes are the most.
 fn requests() -> [Value; 5] {
     [
@@ -33,26 +28,6 @@ fn requests() -> [Value; 5] {
         json!({"format": "json", "compression": "zstd"}),
         json!({"format": "parquet"}),
     ]
-}
-
-async fn events(world: &World, id: &str, kind: &str) -> Result<i64> {
-    let sql = "SELECT count(*) FROM export_events WHERE job_id = $1::uuid AND kind = $2";
-    let counted = sqlx::query_scalar(sql).bind(id).bind(kind);
-    Ok(counted.fetch_one(&mut world.postgres().await?).await?)
-}
-
-/// Waits for checkpoints of a job.
-async fn checkpoints(world: &World, id: &str, count: i64) -> Result<()> {
-    let mut postgres = world.postgres().await?;
-    eventually("checkpoints", async || {
-        let sql = "SELECT count(*) FROM export_checkpoints WHERE job_id = $1::uuid";
-        let there: i64 = sqlx::query_scalar(sql)
-            .bind(id)
-            .fetch_one(&mut postgres)
-            .await?;
-        Ok((there >= count).then_some(()))
-    })
-    .await
 }
 
 /// Asks for exports whose worker ends in the third slice, and returns them as another one leaves
@@ -83,11 +58,15 @@ async fn interrupted(
         let second = world.worker(&SLICES).await?;
         let job = api.completed(&id).await?;
         assert_eq!(job["file"]["rows"], ROWS, "{job}");
-        assert_eq!(events(world, &id, "resumed").await?, 1, "{request}");
-        assert_eq!(events(world, &id, "started_over").await?, 0, "{request}");
+        let events = events(world, &id).await?;
+        assert_eq!(
+            events,
+            ["requested", "started", "resumed", "completed"],
+            "{request}"
+        );
         interrupted.push(api.download(&job).await?.bytes);
         bucket.settled(number + 1).await?;
-        second.stop(Duration::from_secs(30)).await?;
+        second.stop(SOON).await?;
     }
 
     let _third = world.worker(&SLICES).await?;
@@ -96,6 +75,7 @@ async fn interrupted(
         let whole = api.download(&job).await?.bytes;
         assert!(whole == *interrupted, "{request}: other bytes");
     }
+    world.check_invariants().await?;
     Ok(interrupted)
 }
 
@@ -113,7 +93,7 @@ async fn a_deploy_costs_no_finished_slice() -> Result<()> {
     let mut world = World::new().await?;
     interrupted(&mut world, &requests()[..1], async |mut worker| {
         worker.signal(Signal::Terminate)?;
-        assert!(worker.wait(Duration::from_secs(20)).await?.success());
+        assert!(worker.wait(SOON).await?.success());
         Ok(())
     })
     .await

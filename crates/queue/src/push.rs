@@ -63,21 +63,31 @@ impl Wakeups {
     /// When Redis is away or slow. Workers find the job by polling Postgres.
     pub async fn push(&self, job: JobId) -> Result<Pushed, QueueError> {
         self.in_time(async {
-            let mut connection = self.connection.clone();
-            let (scheduled, active): (u32, u32) = redis::pipe()
-                .zcard(self.keys.scheduled_jobs_set())
-                .llen(self.keys.active_jobs_list())
-                .query_async(&mut connection)
-                .await?;
-            if scheduled.saturating_add(active) >= self.max_undelivered {
-                return Ok(Pushed::Skipped);
+            match self.try_push(job).await {
+                // A connection that died unnoticed is noticed by being used, and is made anew then.
+                Err(QueueError::Redis(error)) if error.is_connection_dropped() => {
+                    self.try_push(job).await
+                }
+                pushed => pushed,
             }
-            // apalis gives each message a new id, so a job can be pushed any number of times.
-            let mut queue = storage(connection, self.keys.queue.as_ref());
-            queue.push(Wakeup { job_id: job }).await?;
-            Ok(Pushed::Queued)
         })
         .await
+    }
+
+    async fn try_push(&self, job: JobId) -> Result<Pushed, QueueError> {
+        let mut connection = self.connection.clone();
+        let (scheduled, active): (u32, u32) = redis::pipe()
+            .zcard(self.keys.scheduled_jobs_set())
+            .llen(self.keys.active_jobs_list())
+            .query_async(&mut connection)
+            .await?;
+        if scheduled.saturating_add(active) >= self.max_undelivered {
+            return Ok(Pushed::Skipped);
+        }
+        // apalis gives each message a new id, so a job can be pushed any number of times.
+        let mut queue = storage(connection, self.keys.queue.as_ref());
+        queue.push(Wakeup { job_id: job }).await?;
+        Ok(Pushed::Queued)
     }
 
     /// Checks that Redis answers.

@@ -170,6 +170,18 @@ async fn a_redis_that_was_killed_flushed_or_stalled_is_found_again() -> Result<(
 }
 
 #[tokio::test]
+async fn a_redis_that_was_restarted_costs_no_wake_up() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let redis = Redis::start(dir.path()).await?;
+    let wakeups = Wakeups::connect(&config(&redis.url()))?;
+    wakeups.push(job()).await?;
+    redis.kill().await?;
+    redis.restart().await?;
+    assert_eq!(wakeups.push(job()).await?, Pushed::Queued);
+    Ok(())
+}
+
+#[tokio::test]
 async fn without_redis_a_push_fails_in_time_and_recovers() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let redis = Redis::start(dir.path()).await?;

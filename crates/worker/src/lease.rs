@@ -103,7 +103,7 @@ impl Lease {
 
     /// Does work as long as the lease holds, and returns nothing when it ended before.
     ///
-    /// Nothing of the work happens after that, see [`deadline`](crate::deadline).
+    /// Nothing of the work happens after that, see the module `deadline`.
     pub async fn while_held<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let held_until = || {
             *self

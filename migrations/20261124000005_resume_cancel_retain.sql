@@ -37,8 +37,8 @@ CREATE TABLE export_checkpoints (
     PRIMARY KEY (job_id, slices)
 );
 
--- What is to be removed from the bucket. A row is written in the transaction that ends the claim
--- of a job on it, and stays until the storage has done it.
+-- What is to be removed from the bucket. A row is written in the transaction in which a job lets go of
+-- it, or when somebody finds what its job does not name, and stays until the storage has done it.
 CREATE TABLE export_removals (
     removal_id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job_id     UUID NOT NULL,

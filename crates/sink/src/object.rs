@@ -32,7 +32,7 @@ impl Sink {
     ///
     /// # Errors
     ///
-    /// Whatever the storage answers; nothing is stored then.
+    /// Whatever the storage answers. After a timeout it may be stored all the same.
     pub async fn put_object(
         &self,
         key: &str,

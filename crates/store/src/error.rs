@@ -64,9 +64,10 @@ fn is_transient(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
             // Appendix A of Postgres' manual: connection exception, transaction rollback,
             // insufficient resources, object in use (lock timeouts), operator intervention
-            // (shutdown, statement timeout), and a session that idled in a transaction.
+            // (shutdown, statement timeout), a session that idled in a transaction, and a server
+            // that is no primary any more.
             let class = code.get(..2).unwrap_or_default();
-            ["08", "40", "53", "55", "57"].contains(&class) || code == "25P03"
+            ["08", "40", "53", "55", "57"].contains(&class) || ["25P03", "25006"].contains(&&*code)
         }),
         _ => false,
     }

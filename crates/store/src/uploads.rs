@@ -347,17 +347,26 @@ pub async fn resume(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreE
     Ok(tx.commit().await?)
 }
 
-/// Gives up what earlier attempts have stored: it will be removed, and the job begins anew.
+/// Gives up what earlier attempts have stored: it will be removed, and the job begins anew. Returns
+/// how often it has done so, this time included.
 ///
 /// # Errors
 ///
 /// [`StoreError::LeaseLost`] when somebody else has the job.
-pub async fn start_over(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
+pub async fn start_over(conn: &mut PgConnection, claim: &Claim) -> Result<u64, StoreError> {
     let mut tx = conn.begin().await?;
     lock(&mut tx, claim).await?;
     give_up(&mut tx, claim.job.id).await?;
     events::append(&mut tx, claim.job.id, EventKind::StartedOver, None).await?;
-    Ok(tx.commit().await?)
+    let beginnings = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "beginnings!" FROM export_events WHERE job_id = $1 AND kind = $2"#,
+        claim.job.id.as_uuid(),
+        EventKind::StartedOver.as_str(),
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(beginnings.unsigned_abs())
 }
 
 async fn lock(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {

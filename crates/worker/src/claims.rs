@@ -48,7 +48,11 @@ impl ClaimLoop {
             self.pulse.beat();
             let slot = tokio::select! {
                 slot = self.slots.take(alone) => slot,
-                () = tokio::time::sleep(self.poll_interval) => continue,
+                () = tokio::time::sleep(self.poll_interval) => {
+                    // An idle worker may have taken that job meanwhile.
+                    alone = false;
+                    continue;
+                }
                 () = stop.cancelled() => break,
             };
             let asked = Instant::now();

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::CleanupConfig;
-use crate::sweep;
+use crate::sweep::{self, SweepError};
 
 /// How many removals, or expired files, are taken at a time.
 const BATCH: u32 = 100;
@@ -35,7 +35,7 @@ pub struct Cleaner {
 
 impl Cleaner {
     /// Cleans until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             let more = tokio::select! {
                 done = self.round() => done.unwrap_or_else(|error| {
@@ -55,6 +55,42 @@ impl Cleaner {
         }
     }
 
+    /// Looks through the bucket when it is this worker's turn, until `stop`.
+    pub async fn sweep(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                swept = self.sweep_once() => match swept {
+                    Ok(0) => {}
+                    Ok(found) => {
+                        tracing::warn!(found, "the bucket held what no job needs");
+                        self.wake.notify_one();
+                    }
+                    Err(error) => tracing::warn!(
+                        error = &error as &dyn Error,
+                        "the bucket could not be looked through"
+                    ),
+                },
+                () = stop.cancelled() => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms)) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn sweep_once(&self) -> Result<u64, SweepError> {
+        let interval = Duration::from_secs(self.config.sweep_interval_s);
+        let mut conn = acquire(&self.pool).await?;
+        let ours = removals::claim_sweep(&mut conn, interval).await?;
+        drop(conn);
+        if !ours {
+            return Ok(0);
+        }
+        let min_age = Duration::from_secs(self.config.sweep_min_age_s);
+        sweep::run(&self.pool, &self.sink, min_age).await
+    }
+
     /// Does what is due, and tells whether there may be more.
     async fn round(&self) -> Result<bool, StoreError> {
         let mut conn = acquire(&self.pool).await?;
@@ -63,26 +99,10 @@ impl Cleaner {
             tracing::info!(jobs = expired, "expired");
         }
         let due = removals::claim_due(&mut conn, BATCH, LEASE).await?;
-        let interval = Duration::from_secs(self.config.sweep_interval_s);
-        let sweep = removals::claim_sweep(&mut conn, interval).await?;
         drop(conn);
         let full = [expired, due.len() as u64].contains(&u64::from(BATCH));
         for removal in due {
             self.remove(&removal).await?;
-        }
-        if sweep {
-            let min_age = Duration::from_secs(self.config.sweep_min_age_s);
-            match sweep::run(&self.pool, &self.sink, min_age).await {
-                Ok(found) if found > 0 => {
-                    tracing::warn!(found, "the bucket held what no job needs");
-                    return Ok(true);
-                }
-                Ok(_) => {}
-                Err(error) => tracing::warn!(
-                    error = &error as &dyn Error,
-                    "the bucket could not be looked through"
-                ),
-            }
         }
         Ok(full)
     }

@@ -21,8 +21,8 @@ const CHECK: Duration = Duration::from_secs(1);
 
 /// A claimed job and the database in which it is claimed.
 ///
-/// Each write is fenced with the claim's token: after the lease is lost it changes nothing and
-/// answers [`StoreError::LeaseLost`].
+/// Each write to the job is fenced with the claim's token: after the lease is lost it changes nothing
+/// and answers [`StoreError::LeaseLost`].
 #[derive(Clone, Debug)]
 pub struct Lease {
     pool: PgPool,
@@ -189,12 +189,12 @@ impl Lease {
         uploads::resume(&mut *acquire(&self.pool).await?, &self.claim).await
     }
 
-    /// Gives up what earlier attempts have stored.
+    /// Gives up what earlier attempts have stored. Returns how often the job has begun anew.
     ///
     /// # Errors
     ///
     /// When the lease is lost, or Postgres fails.
-    pub async fn start_over(&self) -> Result<(), StoreError> {
+    pub async fn start_over(&self) -> Result<u64, StoreError> {
         uploads::start_over(&mut *acquire(&self.pool).await?, &self.claim).await
     }
 

@@ -63,6 +63,9 @@ pub enum PipelineError {
     /// The workers that had the job died, one after the other.
     #[error("every worker that had the job let its lease expire")]
     KillsWorkers,
+    /// The job began anew too often: what it stores does not stay, or no two workers agree on it.
+    #[error("the export began anew too often")]
+    NeverEnds,
     /// The work was told to stop.
     #[error("told to stop")]
     Stopped,
@@ -71,7 +74,7 @@ pub enum PipelineError {
 impl Classify for PipelineError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Dataset(_) | Self::KillsWorkers => ErrorClass::Permanent,
+            Self::Dataset(_) | Self::KillsWorkers | Self::NeverEnds => ErrorClass::Permanent,
             Self::Source(error) => error.class(),
             Self::Encode(error) => error.class(),
             Self::Sink(error) => error.class(),
@@ -88,7 +91,9 @@ impl Classify for PipelineError {
             Self::Encode(error) => error.code(),
             Self::Sink(error) => error.code(),
             Self::KillsWorkers => ErrorCode::WorkerLost,
-            Self::Store(_) | Self::EncoderGone | Self::Stopped => ErrorCode::Internal,
+            Self::Store(_) | Self::EncoderGone | Self::NeverEnds | Self::Stopped => {
+                ErrorCode::Internal
+            }
         }
     }
 }

@@ -24,6 +24,9 @@ pub struct Backoff {
     pub max_delay_ms: u64,
 }
 
+/// The longest time that the other side may ask to be left alone.
+const LONGEST_WISH: Duration = Duration::from_hours(1);
+
 /// What becomes of the job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -42,7 +45,8 @@ impl RetryConfig {
             ErrorClass::Cancelled => Verdict::Release,
             ErrorClass::Transient { retry_after } if attempt < self.max_attempts => {
                 let delay = self.backoff.delay(job, attempt);
-                Verdict::Retry(retry_after.map_or(delay, |wanted| delay.max(wanted)))
+                let wanted = retry_after.unwrap_or_default().min(LONGEST_WISH);
+                Verdict::Retry(delay.max(wanted))
             }
             ErrorClass::Transient { .. } | ErrorClass::Permanent => Verdict::Fail(code.into()),
         }
@@ -121,6 +125,13 @@ mod tests {
         let retry_after = Some(Duration::from_mins(1));
         let verdict = CONFIG.judge(ErrorClass::Transient { retry_after }, CODE, job(7), 1);
         assert_eq!(verdict, Verdict::Retry(Duration::from_mins(1)));
+    }
+
+    #[test]
+    fn the_other_side_may_not_ask_for_a_year() {
+        let retry_after = Some(Duration::from_hours(365 * 24));
+        let verdict = CONFIG.judge(ErrorClass::Transient { retry_after }, CODE, job(7), 1);
+        assert_eq!(verdict, Verdict::Retry(Duration::from_hours(1)));
     }
 
     #[test]

@@ -92,6 +92,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
         tokio::join!(
             claims.run(wake_ups, soft.clone()),
             cleaner.run(soft.clone()),
+            cleaner.sweep(soft.clone()),
             notifying,
             queue::consume(&config.redis, &owner, soft.clone(), wake),
         );

@@ -42,7 +42,7 @@ pub struct Terms {
     /// Whether the process works on other jobs too.
     pub busy: bool,
     /// After how many deaths of workers a job must be alone in its process, so that it is known
-    /// which job it was that killed the next one.
+    /// which job it was that killed the next one. After more it has failed, and needs no room.
     pub alone_after: u32,
 }
 
@@ -88,7 +88,7 @@ pub async fn claim(
                    attempts = job.attempts + (due.status = 'PENDING')::int,
                    lease_owner = $1, lease_until = now() + make_interval(secs => $2),
                    started_at = COALESCE(job.started_at, now()), updated_at = now()
-               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.deaths >= $4)
+               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.deaths = $4)
                RETURNING job.job_id, job.token, job.attempts, job.deaths
            )
            SELECT due.job_id, due.started_at IS NULL AS "first!",

@@ -337,7 +337,7 @@ impl<'a> World<'a> {
             }
             Work::Resume => (uploads::resume(conn, claim).await, model.resume(number)),
             Work::StartOver => (
-                uploads::start_over(conn, claim).await,
+                uploads::start_over(conn, claim).await.map(drop),
                 model.start_over(number),
             ),
             Work::Complete => {

@@ -1,7 +1,7 @@
 //! The bytes of the file in order, with their number and their checksum.
 
 use bytes::Bytes;
-use encode::{Assembler, EncodeError, EncodedBlock};
+use encode::{Assembler, EncodeError, EncodedBlock, Encoder};
 use sha2::digest::common::hazmat::{SerializableState, SerializedState};
 use sha2::{Digest, Sha256};
 use store::uploads::Checkpoint;
@@ -31,8 +31,13 @@ impl Assembly {
         }
     }
 
-    /// Goes on behind a checkpoint, or returns nothing when its checksum cannot be read.
-    pub(super) fn resume(assembler: Assembler, checkpoint: &Checkpoint) -> Option<Self> {
+    /// Goes on behind the last of some checkpoints, or returns nothing when they cannot be read.
+    pub(super) fn resume(encoder: &Encoder, checkpoints: &[Checkpoint]) -> Option<Self> {
+        let deltas = checkpoints.iter().map(|checkpoint| &checkpoint.encoder);
+        let assembler = encoder.resume(deltas).ok()?;
+        let Some(checkpoint) = checkpoints.last() else {
+            return Some(Self::new(assembler));
+        };
         let state = SerializedState::<Sha256>::try_from(&checkpoint.sha256_state[..]).ok()?;
         Some(Self {
             assembler,
@@ -44,18 +49,19 @@ impl Assembly {
     /// Describes the file up to here, which is behind `rows` rows of `slices` slices, but for the
     /// parts that it is stored in.
     pub(super) fn checkpoint(
-        &mut self,
+        mut self,
         slices: usize,
         rows: u64,
-    ) -> Result<Checkpoint, EncodeError> {
-        Ok(Checkpoint {
+    ) -> Result<(Self, Checkpoint), EncodeError> {
+        let checkpoint = Checkpoint {
             slices,
             rows,
             size_bytes: self.size_bytes,
             parts: Vec::new(),
             encoder: self.assembler.checkpoint()?.to_vec(),
             sha256_state: self.sha256.serialize().to_vec(),
-        })
+        };
+        Ok((self, checkpoint))
     }
 
     /// Returns the bytes that the next block adds to the file.

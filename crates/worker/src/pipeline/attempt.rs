@@ -14,7 +14,7 @@ use crate::lease::Lease;
 use crate::pipeline::object::ObjectWriter;
 use crate::pipeline::progress::ProgressMeter;
 use crate::pipeline::read::{Encoded, Reader};
-use crate::pipeline::resume::{self, Beginning};
+use crate::pipeline::resume::{self, Beginning, Sealed};
 use crate::pipeline::{Pipeline, PipelineError, Stops};
 
 /// An attempt to make the file of a job.
@@ -48,6 +48,11 @@ impl<'a> Attempt<'a> {
 
     pub(super) async fn run(&mut self) -> Result<ExportedFile, PipelineError> {
         let (pipeline, lease) = (self.pipeline, self.lease);
+        let sink = pipeline.sink.clone();
+        let sealed = resume::find_sealed(&sink, lease).await?;
+        if let Sealed::Whole(file) = sealed {
+            return Ok(file);
+        }
         let job = &lease.claim().job;
         let query = pipeline
             .catalogue
@@ -58,10 +63,11 @@ impl<'a> Attempt<'a> {
         let encoder = Arc::new(encoder);
         let fingerprint = resume::fingerprint(&query, lease, limits);
 
-        let sink = pipeline.sink.clone();
-        let begun = resume::find(&sink, lease, &encoder, &fingerprint).await?;
+        let begun = match sealed {
+            Sealed::Gone => Beginning::Nothing,
+            _ => resume::find(&sink, lease, &encoder, &fingerprint).await?,
+        };
         let (object, done) = match begun {
-            Beginning::Whole(file) => return Ok(file),
             Beginning::Slices(resumption, assembly) => {
                 let done = resumption.done();
                 let object = ObjectWriter::resume(sink, lease.clone(), *resumption, assembly);
@@ -134,8 +140,11 @@ impl<'a> Attempt<'a> {
             }
         };
         let disown = async {
-            let Some(object) = &self.object else { return };
-            if let Err(error) = self.lease.disown(&object.stored()).await {
+            let Some(object) = self.object else { return };
+            let stored = object.stored();
+            // Parts that are still on their way could outlive their upload.
+            drop(object);
+            if let Err(error) = self.lease.disown(&stored).await {
                 tracing::warn!(
                     error = &error as &dyn Error,
                     "what is stored is left to be found"

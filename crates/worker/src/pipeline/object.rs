@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::ExportedFile;
 use encode::{Assembler, EncodeError, EncodedBlock};
 use sink::{ObjectKind, PartBuffer, PartUploads, Sink, UploadId, UploadedPart};
+use store::StoreError;
 use store::removals::Stored;
 use store::uploads::{Checkpoint, UploadPlan};
 
@@ -20,7 +21,7 @@ use crate::pipeline::resume::{Resumption, stored};
 const PARTS_AHEAD: u16 = 32;
 
 /// The highest part number that S3 knows.
-const LAST_PART: u16 = 10_000;
+pub(super) const LAST_PART: u16 = 10_000;
 
 /// Writes one object.
 pub(super) struct ObjectWriter {
@@ -33,6 +34,9 @@ pub(super) struct ObjectWriter {
     assembly: Option<Assembly>,
     buffer: PartBuffer,
     upload: Option<Upload>,
+    /// Whether it is settled what the row of the job says of the key and the upload: a write on its
+    /// way could still name them.
+    noted: bool,
     /// The slices that wait for their last parts to arrive.
     pending: Option<Pending>,
 }
@@ -115,6 +119,7 @@ impl ObjectWriter {
             plan,
             assembly: Some(assembly),
             buffer,
+            noted: upload.is_some(),
             upload,
             pending: None,
         }
@@ -146,8 +151,9 @@ impl ObjectWriter {
         };
         let last_part = part.number;
         self.submit(part).await?;
-        let assembly = self.assembly.as_mut().ok_or(PipelineError::EncoderGone)?;
-        let checkpoint = assembly.checkpoint(slices, rows)?;
+        let step = move |assembly: Assembly| assembly.checkpoint(slices, rows);
+        let (assembly, checkpoint) = self.assemble(step).await?;
+        self.assembly = Some(assembly);
         self.pending = Some(Pending {
             last_part,
             checkpoint,
@@ -191,7 +197,9 @@ impl ObjectWriter {
         let last = buffer.finish();
         if self.upload.is_none() {
             let whole = last.map_or_else(Bytes::new, |part| part.bytes);
-            self.lease.note(&Note::Object { key: &self.key }).await?;
+            let noted = self.lease.note(&Note::Object { key: &self.key }).await;
+            self.noted = is_settled(&noted);
+            noted?;
             self.sink.put_object(&self.key, whole, &self.kind).await?;
             return Ok(file);
         }
@@ -202,8 +210,12 @@ impl ObjectWriter {
         Ok(file)
     }
 
-    /// Returns what this attempt may have stored.
+    /// Returns what this attempt may have stored, as far as the row of the job can say now whether it
+    /// is needed. The rest is for the sweep to find.
     pub(super) fn stored(&self) -> Vec<Stored> {
+        if !self.noted {
+            return Vec::new();
+        }
         let stored = |upload_id| Stored {
             job: self.lease.claim().job.id,
             object_key: self.key.clone(),
@@ -216,8 +228,8 @@ impl ObjectWriter {
 
     async fn assemble<T: Send + 'static>(
         &mut self,
-        step: impl FnOnce(Assembly) -> Result<(T, Bytes), EncodeError> + Send + 'static,
-    ) -> Result<(T, Bytes), PipelineError> {
+        step: impl FnOnce(Assembly) -> Result<T, EncodeError> + Send + 'static,
+    ) -> Result<T, PipelineError> {
         let assembly = self.assembly.take().ok_or(PipelineError::EncoderGone)?;
         let done = tokio::task::spawn_blocking(move || step(assembly)).await;
         Ok(done.map_err(|_| PipelineError::EncoderGone)??)
@@ -265,7 +277,9 @@ impl ObjectWriter {
             plan: &self.plan,
             parts_reserved: reserved,
         };
-        Ok(self.lease.note(&note).await?)
+        let noted = self.lease.note(&note).await;
+        self.noted = is_settled(&noted);
+        Ok(noted?)
     }
 
     /// Makes an upload whose parts are all on their way an object.
@@ -288,4 +302,9 @@ impl ObjectWriter {
             .await?;
         Ok(())
     }
+}
+
+/// Tells whether a note is in the row, or never will be.
+fn is_settled(noted: &Result<(), StoreError>) -> bool {
+    matches!(noted, Ok(()) | Err(StoreError::LeaseLost))
 }

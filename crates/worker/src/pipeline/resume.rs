@@ -1,16 +1,21 @@
 //! Going on where another attempt ended: in the same upload, behind its last checkpoint.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use domain::ExportedFile;
 use encode::Encoder;
 use sha2::{Digest, Sha256};
 use sink::{Sink, UploadId, UploadedPart};
 use source::{BlockLimits, Query};
 use store::uploads::{Checkpoint, StoredPart, Unfinished, Upload, UploadPlan};
+use tokio::task::spawn_blocking;
 
 use crate::lease::Lease;
 use crate::pipeline::PipelineError;
 use crate::pipeline::assembly::Assembly;
 use crate::pipeline::attempt::Done;
+use crate::pipeline::object::LAST_PART;
 
 /// The beginning of a file that is stored already.
 pub(super) struct Resumption {
@@ -41,9 +46,20 @@ pub(super) enum Beginning {
     Nothing,
     /// The first slices of the file.
     Slices(Box<Resumption>, Assembly),
-    /// The whole file, which only the database does not know of yet.
-    Whole(ExportedFile),
 }
+
+/// What has become of a file whose parts were all stored.
+pub(super) enum Sealed {
+    /// No attempt has come that far.
+    No,
+    /// It is an object, which only the database does not know of yet.
+    Whole(ExportedFile),
+    /// It is lost, and the job begins anew.
+    Gone,
+}
+
+/// How often a job may begin anew.
+const MOST_BEGINNINGS: u64 = 10;
 
 const GONE: &str = "the upload is gone, or one of its parts";
 
@@ -71,6 +87,38 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, limits: BlockLimits) -> 
     hex::encode(digest.finalize())
 }
 
+/// Finds the file of an attempt that ended between the storing of its last part and the completion
+/// of the job. Whatever has changed since: that file is whole.
+///
+/// # Errors
+///
+/// When the database or the storage fails, or the lease is lost.
+pub(super) async fn find_sealed(sink: &Sink, lease: &Lease) -> Result<Sealed, PipelineError> {
+    let Some(Unfinished { object_key, upload }) = &lease.claim().unfinished else {
+        return Ok(Sealed::No);
+    };
+    let Some((upload, file)) = upload
+        .as_ref()
+        .and_then(|upload| Some((upload, upload.sealed.as_ref()?)))
+    else {
+        return Ok(Sealed::No);
+    };
+    let upload_id = UploadId::from(upload.id.clone());
+    let parts = parts(&lease.checkpoints().await?);
+    // It may even be an object already, and the upload gone with that.
+    let completed = sink.complete_upload(object_key, &upload_id, &parts, file.size_bytes);
+    let Err(error) = completed.await else {
+        return Ok(Sealed::Whole(file.clone()));
+    };
+    // A file that may be there is not made again before the storage says that it is not.
+    let there = sink.list_parts(object_key, &upload_id).await?;
+    if has(there.as_deref(), &parts) || sink.has_object(object_key).await? {
+        return Err(error.into());
+    }
+    start_over(lease, GONE).await?;
+    Ok(Sealed::Gone)
+}
+
 /// Finds what earlier attempts have stored, or has it removed when it is of no use.
 ///
 /// # Errors
@@ -79,7 +127,7 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, limits: BlockLimits) -> 
 pub(super) async fn find(
     sink: &Sink,
     lease: &Lease,
-    encoder: &Encoder,
+    encoder: &Arc<Encoder>,
     fingerprint: &str,
 ) -> Result<Beginning, PipelineError> {
     let Some(Unfinished { object_key, upload }) = &lease.claim().unfinished else {
@@ -90,20 +138,27 @@ pub(super) async fn find(
         None => Err("it would have been stored with a single request"),
     };
     match found {
-        Ok(Beginning::Slices(resumption, assembly)) => {
+        Ok((resumption, assembly)) => {
             let Done { slices, rows } = resumption.done();
             let repeated_rows = lease.claim().job.rows_exported.saturating_sub(rows);
             tracing::info!(slices, rows, repeated_rows, "resuming");
             lease.resume().await?;
-            Ok(Beginning::Slices(resumption, assembly))
+            Ok(Beginning::Slices(Box::new(resumption), assembly))
         }
-        Ok(beginning) => Ok(beginning),
         Err(reason) => {
-            tracing::warn!(reason, "starting over");
-            lease.start_over().await?;
+            start_over(lease, reason).await?;
             Ok(Beginning::Nothing)
         }
     }
+}
+
+async fn start_over(lease: &Lease, reason: &str) -> Result<(), PipelineError> {
+    tracing::warn!(reason, "starting over");
+    // Each checkpoint forgives what failed before it, also those of work that is thrown away.
+    if lease.start_over().await? > MOST_BEGINNINGS {
+        return Err(PipelineError::NeverEnds);
+    }
+    Ok(())
 }
 
 /// Compares what the database says of an upload with what this attempt would write and with what
@@ -111,34 +166,11 @@ pub(super) async fn find(
 async fn look(
     sink: &Sink,
     lease: &Lease,
-    encoder: &Encoder,
+    encoder: &Arc<Encoder>,
     fingerprint: &str,
     key: &str,
     upload: &Upload,
-) -> Result<Result<Beginning, &'static str>, PipelineError> {
-    let upload_id = UploadId::from(upload.id.clone());
-    let checkpoints = lease.checkpoints().await?;
-    let parts = checkpoints.iter().flat_map(|checkpoint| &checkpoint.parts);
-    let parts: Vec<_> = parts.map(uploaded).collect();
-    let there = sink.list_parts(key, &upload_id).await?;
-    let complete = there
-        .as_ref()
-        .is_some_and(|there| parts.iter().all(|part| there.contains(part)));
-    if let Some(file) = &upload.sealed {
-        // Whatever has changed since: the file was whole. It may even be an object already.
-        let completed = sink.complete_upload(key, &upload_id, &parts, file.size_bytes);
-        let Err(error) = completed.await else {
-            return Ok(Ok(Beginning::Whole(file.clone())));
-        };
-        // A file that may be there is not made again before the storage says that it is not.
-        if complete || sink.has_object(key).await? {
-            return Err(error.into());
-        }
-        return Ok(Err(GONE));
-    }
-    if !complete {
-        return Ok(Err(GONE));
-    }
+) -> Result<Result<(Resumption, Assembly), &'static str>, PipelineError> {
     let Some(plan) = &upload.plan else {
         return Ok(Err("another version of the service began it"));
     };
@@ -147,16 +179,24 @@ async fn look(
             "the dataset, the configuration or the version of the service changed",
         ));
     }
-    let deltas = checkpoints.iter().map(|checkpoint| &checkpoint.encoder);
-    let Ok(assembler) = encoder.resume(deltas) else {
-        return Ok(Err("what the encoder had to know cannot be read"));
-    };
-    let assembly = match checkpoints.last() {
-        Some(last) => Assembly::resume(assembler, last),
-        None => Some(Assembly::new(assembler)),
-    };
+    if upload.parts_reserved >= LAST_PART {
+        return Ok(Err("no part numbers are left"));
+    }
+    let upload_id = UploadId::from(upload.id.clone());
+    let checkpoints = lease.checkpoints().await?;
+    let parts = parts(&checkpoints);
+    let there = sink.list_parts(key, &upload_id).await?;
+    if !has(there.as_deref(), &parts) {
+        return Ok(Err(GONE));
+    }
+    let encoder = Arc::clone(encoder);
+    let resumed = spawn_blocking(move || {
+        let assembly = Assembly::resume(&encoder, &checkpoints);
+        (assembly, checkpoints)
+    });
+    let (assembly, checkpoints) = resumed.await.map_err(|_| PipelineError::EncoderGone)?;
     let Some(assembly) = assembly else {
-        return Ok(Err("the checksum so far cannot be read"));
+        return Ok(Err("what the encoder had to know cannot be read"));
     };
     let resumption = Resumption {
         plan: plan.clone(),
@@ -166,7 +206,29 @@ async fn look(
         parts,
         checkpoints,
     };
-    Ok(Ok(Beginning::Slices(Box::new(resumption), assembly)))
+    Ok(Ok((resumption, assembly)))
+}
+
+/// Returns the parts of all checkpoints, in the order of the file.
+fn parts(checkpoints: &[Checkpoint]) -> Vec<UploadedPart> {
+    let parts = checkpoints.iter().flat_map(|checkpoint| &checkpoint.parts);
+    parts.map(uploaded).collect()
+}
+
+/// Tells whether an upload has all these parts. Some servers put an `ETag` in quotes only here or
+/// only there.
+fn has(there: Option<&[UploadedPart]>, parts: &[UploadedPart]) -> bool {
+    let etag = |part: &UploadedPart| part.etag.trim_matches('"').to_owned();
+    let Some(there) = there else {
+        return false;
+    };
+    let there: BTreeMap<_, _> = there
+        .iter()
+        .map(|part| (part.number, (part.size_bytes, etag(part))))
+        .collect();
+    parts
+        .iter()
+        .all(|part| there.get(&part.number) == Some(&(part.size_bytes, etag(part))))
 }
 
 /// Returns a part as the database knows it.

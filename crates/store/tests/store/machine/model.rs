@@ -116,7 +116,7 @@ impl Model {
             return Answer::Nothing;
         };
         let died = u32::from(job.status == Processing);
-        if busy && job.deaths + died >= TERMS.alone_after {
+        if busy && job.deaths + died == TERMS.alone_after {
             return Answer::Suspect;
         }
         if job.token == 0 {

@@ -360,7 +360,10 @@ async fn stores_nothing(db: &Db, claim: &Claim) -> Result<()> {
         ),
         ("seal", uploads::seal(conn, claim, &late, &last()).await),
         ("resume", uploads::resume(conn, claim).await),
-        ("start_over", uploads::start_over(conn, claim).await.map(drop)),
+        (
+            "start_over",
+            uploads::start_over(conn, claim).await.map(drop),
+        ),
     ] {
         let error = result.expect_err(write);
         assert!(matches!(error, StoreError::LeaseLost), "{write}: {error:?}");

@@ -57,7 +57,10 @@ async fn the_worker_of_a_cancelled_job_can_change_nothing() -> Result<()> {
             "add_checkpoint",
             uploads::add_checkpoint(&mut conn, &claim, &checkpoint(2)).await,
         ),
-        ("start_over", uploads::start_over(&mut conn, &claim).await.map(drop)),
+        (
+            "start_over",
+            uploads::start_over(&mut conn, &claim).await.map(drop),
+        ),
         ("complete", complete(&db, &claim).await),
         ("fail", jobs::fail(&mut conn, &claim, &failure, "").await),
         ("retry", jobs::retry(&mut conn, &claim, LEASE, "").await),

@@ -17,10 +17,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("runtime", &["domain"]),
     ("encode", &["domain"]),
+    ("native", &[]),
     ("notify", &["domain"]),
     ("queue", &["domain"]),
     ("sink", &["domain"]),
-    ("source", &["domain"]),
+    ("source", &["domain", "native"]),
     ("store", &["domain"]),
     (
         "api",
@@ -38,8 +39,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "e2e",
         &[
-            "api", "devstack", "domain", "encode", "notify", "queue", "runtime", "sink", "source",
-            "store", "worker",
+            "api", "devstack", "domain", "encode", "native", "notify", "queue", "runtime", "sink",
+            "source", "store", "worker",
         ],
     ),
 ];

@@ -196,6 +196,9 @@ async fn a_commit_that_gets_lost_or_its_answer_costs_no_attempt() -> Result<()> 
             } else {
                 clickhouse.throttle(BYTES_PER_SECOND);
                 let worker = world.worker(&settings).await?;
+                checkpoints(&world, &id, behind - 1).await?;
+                // The slice after the checkpoint must not end before the lock is taken.
+                clickhouse.throttle(BYTES_PER_SECOND / 4);
                 checkpoints(&world, &id, behind).await?;
                 (worker, TableLock::take(&world, write.table()).await?)
             };

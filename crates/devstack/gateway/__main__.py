@@ -2,8 +2,9 @@
 
     CLICKHOUSE_USER=… CLICKHOUSE_PASSWORD=… python3 gateway --port 8123 --data DIRECTORY
 
-Not offered: compression of requests and responses (`compress`, `decompress`; `Accept-Encoding` is ignored,
-as a server may), sessions (`session_id` is accepted and means nothing), external tables, more than one user.
+Answers to queries are gzip where `Accept-Encoding` and `enable_http_compression` ask for it, from their first
+byte to an exception in their middle. Not offered: other compression of requests and responses (`compress`,
+`decompress`), sessions (`session_id` is accepted and means nothing), external tables, more than one user.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from typing import Iterator
 
 from engine import BUFFER, Engine, Session
 from errors import DBException
+from gzip0 import Gzip
 from request import Body, Request
 from sql import first_word, is_single, split_insert, split_select
 
@@ -42,9 +44,11 @@ class Handler(BaseHTTPRequestHandler):
     credentials: tuple
     # `request` is the base class's name for the socket.
     asked: "Request | None" = None
+    gzip: "Gzip | None" = None
 
     def do_GET(self) -> None:
         """Answers probes, and queries that change nothing."""
+        self.gzip = None
         url = urllib.parse.urlsplit(self.path)
         if url.path in ("/ping", "/replicas_status") or (url.path == "/" and not url.query):
             self.asked = None
@@ -56,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         """Runs a statement."""
         self.started = time.monotonic()
         self.streaming = False
-        self.asked = None
+        self.asked = self.gzip = None
         body = Body(self.headers, self.rfile)
         try:
             try:
@@ -117,24 +121,34 @@ class Handler(BaseHTTPRequestHandler):
         readonly = request.settings.get("readonly", "0") != "0"
         watch = readonly and request.settings.get("cancel_http_readonly_queries_on_client_close") in ("1", "true")
         stream = session.select(query)
+        self.gzip = Gzip(request.gzip_level) if request.gzip_level is not None else None
         try:
-            held = bytearray()
-            while piece := stream.read(self.connection if watch else None):
-                held += piece
-                while len(held) >= BUFFER and not request.wait_end_of_query:
-                    self._send_chunk(held[:BUFFER], format)
-                    del held[:BUFFER]
+            client = self.connection if watch else None
+            # One buffer for all pieces: new ones cost more than the copying.
+            held, length = bytearray(BUFFER), 0
+            while read := stream.read_into(memoryview(held)[length:], client):
+                length += read
+                if length == len(held):
+                    if request.wait_end_of_query:
+                        held += bytes(length)
+                    else:
+                        self._send_chunk(memoryview(held), format)
+                        length = 0
             if stream.error:
                 raise stream.error
+            rest = memoryview(held)[:length]
             if self.streaming:
-                self._send_chunk(held, format)
+                self._send_chunk(rest, format)
+                if self.gzip:
+                    self._write_chunk(self.gzip.finish())
                 self.wfile.write(b"0\r\n\r\n")
             else:
-                self._send(200, bytes(held), format=format)
+                body = b"".join([self.gzip.pack(rest), self.gzip.finish()]) if self.gzip else bytes(rest)
+                self._send(200, body, format=format)
         finally:
             stream.close()
 
-    def _send_chunk(self, piece: bytes, format: str) -> None:
+    def _send_chunk(self, piece: memoryview, format: str) -> None:
         if not self.streaming:
             self.streaming = True
             self.exception_tag = "".join(secrets.choice(string.ascii_lowercase) for _ in range(16))
@@ -142,8 +156,13 @@ class Handler(BaseHTTPRequestHandler):
                 "Transfer-Encoding": "chunked",
                 "X-ClickHouse-Exception-Tag": self.exception_tag,
             })
+        self._write_chunk(self.gzip.pack(piece) if self.gzip else piece)
+
+    def _write_chunk(self, piece: "bytes | memoryview") -> None:
         if piece:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.write(b"%x\r\n" % len(piece))
+            self.wfile.write(piece)
+            self.wfile.write(b"\r\n")
 
     def _send(self, status: int, body: bytes, format: str = "TabSeparated", **counts: int) -> None:
         self._head(status, format, counts, {"Content-Length": str(len(body))})
@@ -154,9 +173,10 @@ class Handler(BaseHTTPRequestHandler):
             # The chunked encoding stays without its end: no client can take this for a whole result.
             tag = self.exception_tag
             text = f"\r\n__exception__\r\n{tag}\r\n{error.text}{len(error.text.encode())} {tag}\r\n__exception__\r\n"
-            self._send_chunk(text.encode(), "")
+            self._send_chunk(memoryview(text.encode()), "")
             self.close_connection = True
             return
+        self.gzip = None
         # The next request begins where this body ends.
         for _ in body:
             pass
@@ -181,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
             "Content-Type": _content_type(format),
             "X-ClickHouse-Server-Display-Name": self.engine.host,
             "X-ClickHouse-Timezone": self.engine.timezone,
+            **({"Content-Encoding": "gzip"} if self.gzip else {}),
             **headers,
         }
         for name, value in headers.items():

@@ -130,8 +130,8 @@ class Stream:
         finally:
             os.close(self._writer)
 
-    def read(self, client=None) -> bytes:
-        """Returns the next bytes, b"" after the last.
+    def read_into(self, buffer: memoryview, client=None) -> int:
+        """Reads the next bytes and returns how many came, 0 after the last.
 
         Raises ConnectionError when `client`, a socket, hangs up in the meantime.
         """
@@ -142,7 +142,7 @@ class Stream:
         ready = [fd for fd, _ in poll.poll()]
         if self._reader not in ready:
             raise ConnectionError("the client hung up")
-        return os.read(self._reader, BUFFER)
+        return os.readv(self._reader, [buffer])
 
     def close(self) -> None:
         """Ends the query if it still runs, waits for it, and removes the pipe."""

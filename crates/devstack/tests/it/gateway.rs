@@ -45,6 +45,8 @@ impl Gateway {
             .post(&self.url)
             .header("X-ClickHouse-User", &self.user)
             .header("X-ClickHouse-Key", &self.password)
+            // Which alone changes nothing.
+            .header("Accept-Encoding", "gzip")
             .body(sql)
     }
 

@@ -1,8 +1,10 @@
 //! Large results: early first byte, honest end.
 
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use flate2::read::GzDecoder;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -62,6 +64,41 @@ async fn an_error_in_the_middle_leaves_the_body_without_an_end() -> Result<()> {
         !body[..at].ends_with(END_OF_ARROW_STREAM),
         "the document looks whole"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn answers_are_gzip_for_who_asks() -> Result<()> {
+    let gateway = Gateway::shared()?;
+    let packed = async |sql: &str, level: &str| {
+        let parameters = [
+            ("enable_http_compression", "1"),
+            ("http_zlib_compression_level", level),
+        ];
+        let mut response = gateway.run(sql, &parameters).await?;
+        assert_eq!(response.headers()["Content-Encoding"], "gzip");
+        let mut body = Vec::new();
+        while let Ok(Some(chunk)) = response.chunk().await {
+            body.extend_from_slice(&chunk);
+        }
+        anyhow::Ok(body)
+    };
+    for rows in [0, 3, 3_000_000] {
+        let sql = format!("SELECT number FROM numbers({rows}) FORMAT Native");
+        let plain = gateway.run(&sql, &[]).await?.bytes().await?;
+        for level in ["0", "1"] {
+            let packed = packed(&sql, level).await?;
+            let mut unpacked = Vec::new();
+            GzDecoder::new(&packed[..]).read_to_end(&mut unpacked)?;
+            assert!(unpacked == plain, "{rows} rows, level {level}");
+        }
+    }
+    let sql = "SELECT number, throwIf(number = 5000000) FROM numbers(10000000) FORMAT Native";
+    let packed = packed(sql, "0").await?;
+    let mut unpacked = Vec::new();
+    let end = GzDecoder::new(&packed[..]).read_to_end(&mut unpacked);
+    assert!(end.is_err(), "the gzip had an end");
+    assert!(unpacked.ends_with(b"\r\n__exception__\r\n"));
     Ok(())
 }
 

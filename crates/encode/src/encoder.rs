@@ -1,7 +1,7 @@
 //! Record batches to blocks of a file, each by itself.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use domain::Output;
 
 use crate::assembler::{Assembler, File};
@@ -10,7 +10,7 @@ use crate::error::EncodeError;
 use crate::row_group::{RowGroup, RowGroupEncoder};
 use crate::text::{TextBlock, TextEncoder};
 
-/// Encodes the batches of one file. Many threads can share one.
+/// Encodes the rows of one file. Many threads can share one.
 pub struct Encoder {
     schema: SchemaRef,
     format: Format,
@@ -39,7 +39,7 @@ pub enum BlockPosition {
     Later,
 }
 
-/// The rows of one batch as they stand in the file: lines in a gzip member or zstd frame of their
+/// The rows of one block as they stand in the file: lines in a gzip member or zstd frame of their
 /// own, or a Parquet row group. Nothing at all if there are no rows.
 pub struct EncodedBlock {
     pub(crate) rows: u64,
@@ -83,28 +83,27 @@ impl Encoder {
         Ok(Self { schema, format })
     }
 
-    /// Encodes a batch.
+    /// Encodes the rows of batches that follow each other. Where one batch ends and the next begins
+    /// does not show in the bytes, and neither does whether a text comes in a dictionary.
     ///
     /// # Errors
     ///
-    /// If the batch has other columns than the file, or the compressor or Parquet fails.
+    /// If a batch has other columns than the file, or the compressor or Parquet fails.
     pub fn encode(
         &self,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
         position: BlockPosition,
     ) -> Result<EncodedBlock, EncodeError> {
-        if batch.schema_ref().fields() != self.schema.fields() {
+        if !batches.iter().all(|batch| is_of(batch, &self.schema)) {
             return Err(EncodeError::SchemaMismatch);
         }
+        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
         let content = match &self.format {
-            _ if batch.num_rows() == 0 => Content::Empty,
-            Format::Text(text) => Content::Text(text.encode(batch, position)?),
-            Format::Parquet(row_groups) => Content::RowGroup(Box::new(row_groups.encode(batch)?)),
+            _ if rows == 0 => Content::Empty,
+            Format::Text(text) => Content::Text(text.encode(batches, position)?),
+            Format::Parquet(row_groups) => Content::RowGroup(Box::new(row_groups.encode(batches)?)),
         };
-        Ok(EncodedBlock {
-            rows: batch.num_rows() as u64,
-            content,
-        })
+        Ok(EncodedBlock { rows, content })
     }
 
     /// Begins the file.
@@ -142,5 +141,35 @@ impl EncodedBlock {
     /// Returns the number of rows.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+}
+
+/// Says whether a batch has the columns of a schema.
+fn is_of(batch: &RecordBatch, schema: &Schema) -> bool {
+    let (fields, expected) = (batch.schema_ref().fields(), schema.fields());
+    fields.len() == expected.len()
+        && fields.iter().zip(expected).all(|(field, expected)| {
+            field.name() == expected.name()
+                && field.is_nullable() == expected.is_nullable()
+                && has_values_of(field.data_type(), expected.data_type())
+        })
+}
+
+/// Says whether two types have the same values, if not in the same form.
+fn has_values_of(data_type: &DataType, expected: &DataType) -> bool {
+    match (data_type, expected) {
+        (DataType::Dictionary(_, values), expected) if values.as_ref() == expected => true,
+        (DataType::List(item), DataType::List(expected))
+        | (DataType::Map(item, _), DataType::Map(expected, _)) => {
+            has_values_of(item.data_type(), expected.data_type())
+        }
+        (DataType::Struct(members), DataType::Struct(expected)) => {
+            members.len() == expected.len()
+                && members.iter().zip(expected).all(|(member, expected)| {
+                    member.name() == expected.name()
+                        && has_values_of(member.data_type(), expected.data_type())
+                })
+        }
+        (data_type, expected) => data_type == expected,
     }
 }

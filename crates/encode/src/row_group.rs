@@ -1,11 +1,12 @@
-//! A batch as a Parquet row group that can stand anywhere in a file.
+//! Rows as a Parquet row group that can stand anywhere in a file.
 
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::compute::{CastOptions, cast_with_options};
+use arrow::array::{Array, ArrayRef, RecordBatch};
+use arrow::compute::{CastOptions, cast_with_options, concat};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use domain::{ParquetCompression, ParquetOptions};
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
@@ -36,7 +37,7 @@ const EXACT: CastOptions<'static> = CastOptions {
     format_options: FormatOptions::new(),
 };
 
-/// Writes batches as row groups.
+/// Writes rows as row groups.
 pub(crate) struct RowGroupEncoder {
     /// The columns as they are stored, see [`stored`].
     arrow_schema: SchemaRef,
@@ -81,7 +82,7 @@ impl RowGroupEncoder {
         })
     }
 
-    pub(crate) fn encode(&self, batch: &RecordBatch) -> Result<RowGroup, EncodeError> {
+    pub(crate) fn encode(&self, batches: &[RecordBatch]) -> Result<RowGroup, EncodeError> {
         let mut closed = None;
         let mut bytes = TrackedWrite::new(Vec::new());
         let mut row_group = SerializedRowGroupWriter::new(
@@ -101,12 +102,8 @@ impl RowGroupEncoder {
             )),
         );
         let mut writers = self.columns.create_column_writers(0)?.into_iter();
-        for (field, array) in self.arrow_schema.fields().iter().zip(batch.columns()) {
-            let array = if array.data_type() == field.data_type() {
-                Arc::clone(array)
-            } else {
-                cast_with_options(array, field.data_type(), &EXACT).map_err(ParquetError::from)?
-            };
+        for (index, field) in self.arrow_schema.fields().iter().enumerate() {
+            let array = column(batches, index, field.data_type()).map_err(ParquetError::from)?;
             for (leaf, mut writer) in compute_leaves(field, &array)?.iter().zip(&mut writers) {
                 writer.write(leaf)?;
                 writer.close()?.append_to_row_group(&mut row_group)?;
@@ -122,6 +119,25 @@ impl RowGroupEncoder {
     pub(crate) fn file(&self) -> ParquetFile {
         ParquetFile::new(Arc::clone(&self.schema), Arc::clone(&self.properties))
     }
+}
+
+/// Returns a column of all batches. In one piece, since where a piece ends a page could end.
+fn column(
+    batches: &[RecordBatch],
+    index: usize,
+    data_type: &DataType,
+) -> Result<ArrayRef, ArrowError> {
+    let pieces = batches.iter().map(|batch| {
+        let piece = batch.column(index);
+        if piece.data_type() == data_type {
+            Ok(Arc::clone(piece))
+        } else {
+            cast_with_options(piece, data_type, &EXACT)
+        }
+    });
+    let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
+    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
+    concat(&pieces)
 }
 
 /// Returns how a column is stored: seconds as milliseconds, since Parquet has no seconds and readers

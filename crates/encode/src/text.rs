@@ -16,7 +16,7 @@ use crate::encoder::BlockPosition;
 use crate::error::EncodeError;
 use crate::json::JsonRows;
 
-/// Writes batches as text.
+/// Writes rows as text.
 pub(crate) struct TextEncoder {
     rows: Rows,
     frame: Arc<Frame>,
@@ -76,24 +76,27 @@ impl TextEncoder {
 
     pub(crate) fn encode(
         &self,
-        batch: &RecordBatch,
+        batches: &[RecordBatch],
         position: BlockPosition,
     ) -> Result<TextBlock, EncodeError> {
-        let columns = Column::of_batch(batch)?;
         let mut compressed = Compressed::new(self.compression)?;
         if position == BlockPosition::First {
             compressed.append(|out| out.extend_from_slice(&self.frame.open))?;
         }
-        for row in 0..batch.num_rows() {
-            compressed.append(|out| {
-                if row > 0 {
-                    out.extend_from_slice(self.frame.between);
-                }
-                match &self.rows {
-                    Rows::Csv(rows) => rows.write_row(&columns, row, out),
-                    Rows::Json(rows) => rows.write_row(&columns, row, out),
-                }
-            })?;
+        let mut is_first = true;
+        for batch in batches {
+            let columns = Column::of_batch(batch)?;
+            for row in 0..batch.num_rows() {
+                let between = if is_first { b"" } else { self.frame.between };
+                is_first = false;
+                compressed.append(|out| {
+                    out.extend_from_slice(between);
+                    match &self.rows {
+                        Rows::Csv(rows) => rows.write_row(&columns, row, out),
+                        Rows::Json(rows) => rows.write_row(&columns, row, out),
+                    }
+                })?;
+            }
         }
         Ok(TextBlock {
             bytes: compressed.finish()?,

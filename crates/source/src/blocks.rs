@@ -1,14 +1,10 @@
-//! Record batches as they come, cut and joined to blocks of the right size.
+//! Record batches as they come, cut to blocks of the right size.
 //!
 //! Where a block ends depends on the rows alone and not on the batches they came in, so reading
 //! the same rows again gives the same blocks.
 
-use std::sync::Arc;
-
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::datatypes::{ArrowNativeType, DataType, Int32Type};
 
 /// How large a block may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,111 +21,139 @@ const MOST_BYTES: usize = 1 << 30;
 /// Collects the rows of a block.
 pub(crate) struct Cutter {
     limits: BlockLimits,
-    schema: SchemaRef,
-    slices: Vec<RecordBatch>,
+    batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
 }
 
 impl Cutter {
-    pub(crate) fn new(limits: BlockLimits, schema: SchemaRef) -> Self {
+    pub(crate) fn new(limits: BlockLimits) -> Self {
         Self {
             limits: BlockLimits {
                 rows: limits.rows.max(1),
                 bytes: limits.bytes.min(MOST_BYTES),
             },
-            schema,
-            slices: Vec::new(),
+            batches: Vec::new(),
             rows: 0,
             bytes: 0,
         }
     }
 
     /// Takes the rows of a batch and returns the blocks that they complete.
-    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<Vec<RecordBatch>, ArrowError> {
-        let mut blocks = Vec::new();
-        let mut start = 0;
-        for (row, bytes) in row_bytes(batch).into_iter().enumerate() {
-            let too_many_bytes = self.rows > 0 && self.bytes + bytes > self.limits.bytes;
-            if self.rows == self.limits.rows || too_many_bytes {
-                self.slices.push(batch.slice(start, row - start));
-                blocks.extend(self.take()?);
-                start = row;
-            }
-            self.rows += 1;
-            self.bytes += bytes;
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Vec<Vec<RecordBatch>> {
+        let rows = batch.num_rows();
+        let bytes = bytes_of_all(batch);
+        if self.rows + rows <= self.limits.rows && self.bytes + bytes <= self.limits.bytes {
+            self.add(batch.clone(), bytes);
+            return Vec::new();
         }
-        self.slices
-            .push(batch.slice(start, batch.num_rows() - start));
-        Ok(blocks)
+        let mut blocks = Vec::new();
+        let (mut start, mut bytes) = (0, 0);
+        for (row, row_bytes) in bytes_of_each(batch).into_iter().enumerate() {
+            let rows = self.rows + row - start;
+            let too_many_bytes = rows > 0 && self.bytes + bytes + row_bytes > self.limits.bytes;
+            if rows == self.limits.rows || too_many_bytes {
+                self.add(batch.slice(start, row - start), bytes);
+                blocks.extend(self.take());
+                (start, bytes) = (row, 0);
+            }
+            bytes += row_bytes;
+        }
+        self.add(batch.slice(start, rows - start), bytes);
+        blocks
+    }
+
+    fn add(&mut self, batch: RecordBatch, bytes: usize) {
+        self.rows += batch.num_rows();
+        self.bytes += bytes;
+        if batch.num_rows() > 0 {
+            self.batches.push(batch);
+        }
     }
 
     /// Returns the last block, if there are rows for one.
-    pub(crate) fn take(&mut self) -> Result<Option<RecordBatch>, ArrowError> {
-        let slices = std::mem::take(&mut self.slices);
-        let rows = std::mem::take(&mut self.rows);
-        self.bytes = 0;
-        match &slices[..] {
-            _ if rows == 0 => Ok(None),
-            [only] => Ok(Some(only.clone())),
-            slices => concat_batches(&self.schema, slices).map(Some),
-        }
+    pub(crate) fn take(&mut self) -> Option<Vec<RecordBatch>> {
+        (self.rows, self.bytes) = (0, 0);
+        let batches = std::mem::take(&mut self.batches);
+        (!batches.is_empty()).then_some(batches)
     }
 }
 
+/// Returns about how many bytes the rows of a batch have.
+fn bytes_of_all(batch: &RecordBatch) -> usize {
+    bytes_between(batch, &[0, batch.num_rows()]).iter().sum()
+}
+
 /// Returns about how many bytes each row of a batch has.
-fn row_bytes(batch: &RecordBatch) -> Vec<usize> {
-    let mut sizes = vec![0; batch.num_rows()];
+fn bytes_of_each(batch: &RecordBatch) -> Vec<usize> {
+    let ends: Vec<_> = (0..=batch.num_rows()).collect();
+    bytes_between(batch, &ends)
+}
+
+/// Returns about how many bytes there are from each of some rows to the next.
+fn bytes_between(batch: &RecordBatch, ends: &[usize]) -> Vec<usize> {
+    let mut sizes = vec![0; ends.len() - 1];
     for column in batch.columns() {
-        add_bytes(column, &mut sizes);
+        add_bytes(column, ends, &mut sizes);
     }
     sizes
 }
 
-/// Adds to each element of `sizes` the bytes of that element of the array.
-fn add_bytes(array: &ArrayRef, sizes: &mut [usize]) {
+/// What a text or list has besides what is in it.
+const OFFSET_BYTES: usize = 4;
+
+/// Adds the bytes of the elements from each of `ends` to the next. A text has the same whether it is
+/// in a dictionary or not, since where a block ends must not depend on it.
+fn add_bytes(array: &ArrayRef, ends: &[usize], sizes: &mut [usize]) {
+    let each = sizes.iter_mut().zip(ends.windows(2));
     match array.data_type() {
-        DataType::Utf8 => add_lengths(array.as_string::<i32>().offsets(), 4, sizes),
+        DataType::Utf8 => {
+            let offsets = array.as_string::<i32>().offsets();
+            for (size, ends) in each {
+                *size += (offsets[ends[1]] - offsets[ends[0]]).as_usize();
+                *size += (ends[1] - ends[0]) * OFFSET_BYTES;
+            }
+        }
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_dictionary::<Int32Type>();
+            let offsets = dictionary.values().as_string::<i32>().offsets();
+            for (size, ends) in each {
+                for key in &dictionary.keys().slice(ends[0], ends[1] - ends[0]) {
+                    let length = |key: usize| (offsets[key + 1] - offsets[key]).as_usize();
+                    *size += key.map_or(0, |key| length(key.as_usize())) + OFFSET_BYTES;
+                }
+            }
+        }
         DataType::List(_) => {
             let list = array.as_list::<i32>();
-            add_children(list.offsets(), list.values(), sizes);
+            add_items(list.offsets(), &[list.values().clone()], ends, sizes);
         }
         DataType::Map(..) => {
             let map = array.as_map();
-            let entries: ArrayRef = Arc::new(map.entries().clone());
-            add_children(map.offsets(), &entries, sizes);
+            add_items(map.offsets(), map.entries().columns(), ends, sizes);
         }
         DataType::Struct(_) => {
             for column in array.as_struct().columns() {
-                add_bytes(column, sizes);
+                add_bytes(column, ends, sizes);
             }
         }
         other => {
             let width = other.primitive_width().unwrap_or(1);
-            for size in sizes {
-                *size += width;
+            for (size, ends) in each {
+                *size += (ends[1] - ends[0]) * width;
             }
         }
     }
 }
 
-fn add_lengths(offsets: &[i32], overhead: usize, sizes: &mut [usize]) {
-    for (size, ends) in sizes.iter_mut().zip(offsets.windows(2)) {
-        *size += position(ends[1]) - position(ends[0]) + overhead;
+fn add_items(offsets: &[i32], items: &[ArrayRef], ends: &[usize], sizes: &mut [usize]) {
+    for (size, ends) in sizes.iter_mut().zip(ends.windows(2)) {
+        *size += (ends[1] - ends[0]) * OFFSET_BYTES;
     }
-}
-
-fn add_children(offsets: &[i32], children: &ArrayRef, sizes: &mut [usize]) {
-    let mut child_sizes = vec![0; children.len()];
-    add_bytes(children, &mut child_sizes);
-    for (size, ends) in sizes.iter_mut().zip(offsets.windows(2)) {
-        let range = position(ends[0])..position(ends[1]);
-        *size += child_sizes[range].iter().sum::<usize>() + 4;
+    let ends: Vec<_> = ends.iter().map(|end| offsets[*end].as_usize()).collect();
+    for items in items {
+        add_bytes(items, &ends, sizes);
     }
-}
-
-fn position(offset: i32) -> usize {
-    usize::try_from(offset).expect("arrow checks that offsets are not negative")
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Arrays as ClickHouse sends them, turned into those of the canonical schema: bytes to text,
-//! with U+FFFD for what is not UTF-8, and the names of nested fields.
+//! Arrays as ClickHouse sends them, turned into those of the schema of an export: bytes to text, with
+//! U+FFFD for what is not UTF-8, and the names of nested fields. A dictionary stays one.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, ListArray, MapArray, RecordBatch, StringArray,
     StructArray,
 };
-use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 
 use crate::error::SourceError;
 
-/// Turns a batch into one of the canonical schema.
-pub(crate) fn batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SourceError> {
+/// Turns a batch into one that fits a schema, but for dictionaries in place of texts.
+pub(crate) fn batch(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatch, SourceError> {
     check_names(&batch.schema(), schema)?;
-    let columns = batch
-        .columns()
-        .iter()
-        .zip(schema.fields())
+    let columns = batch.columns().iter().zip(schema.fields());
+    let (fields, columns): (Vec<_>, Vec<_>) = columns
         .map(|(column, field)| {
-            array(column, field.data_type())
-                .map_err(|detail| SourceError::Schema(format!("{}: {detail}", field.name())))
+            member(column, field)
+                .map_err(|problem| SourceError::Schema(format!("{} {problem}", field.name())))
         })
         .collect::<Result<_, _>>()?;
-    RecordBatch::try_new(Arc::clone(schema), columns).map_err(SourceError::Decode)
+    let schema = Schema::new(fields);
+    RecordBatch::try_new(Arc::new(schema), columns)
+        .map_err(|error| SourceError::Schema(error.to_string()))
 }
 
 /// Checks that the columns are those that were asked for, in that order.
-pub(crate) fn check_names(received: &Schema, expected: &Schema) -> Result<(), SourceError> {
+fn check_names(received: &Schema, expected: &Schema) -> Result<(), SourceError> {
     let names = |schema: &Schema| -> Vec<String> {
         schema
             .fields()
@@ -45,15 +45,30 @@ pub(crate) fn check_names(received: &Schema, expected: &Schema) -> Result<(), So
     }
 }
 
+/// Turns the values of a field, and tells what the field is then.
+fn member(array: &ArrayRef, field: &FieldRef) -> Result<(FieldRef, ArrayRef), String> {
+    if !field.is_nullable() && array.null_count() > 0 {
+        return Err("has NULLs, which its definition does not allow".to_owned());
+    }
+    let array = self::array(array, field.data_type())?;
+    let field = Field::clone(field).with_data_type(array.data_type().clone());
+    Ok((Arc::new(field), array))
+}
+
 fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
     match (array.data_type(), target) {
         (source, target) if source == target => Ok(Arc::clone(array)),
         (DataType::Binary, DataType::Utf8) => Ok(Arc::new(text(array.as_binary()))),
+        (DataType::Dictionary(..), DataType::Utf8) => {
+            let dictionary = array.as_any_dictionary();
+            let values = self::array(dictionary.values(), target)?;
+            Ok(dictionary.with_values(values))
+        }
         (DataType::List(_), DataType::List(field)) => {
             let list = array.as_list::<i32>();
-            let values = self::array(list.values(), field.data_type())?;
+            let (field, values) = member(list.values(), field)?;
             let (offsets, nulls) = (list.offsets().clone(), list.nulls().cloned());
-            let list = ListArray::try_new(Arc::clone(field), offsets, values, nulls);
+            let list = ListArray::try_new(field, offsets, values, nulls);
             list.map(|list| Arc::new(list) as ArrayRef)
                 .map_err(|error| error.to_string())
         }
@@ -63,14 +78,18 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
                 return Err("is a map of no entries".to_owned());
             };
             let entries = structure(map.entries(), fields)?;
+            let field = Field::clone(field).with_data_type(entries.data_type().clone());
             let (offsets, nulls) = (map.offsets().clone(), map.nulls().cloned());
-            let map = MapArray::try_new(Arc::clone(field), offsets, entries, nulls, *sorted);
+            let map = MapArray::try_new(Arc::new(field), offsets, entries, nulls, *sorted);
             map.map(|map| Arc::new(map) as ArrayRef)
                 .map_err(|error| error.to_string())
         }
         (DataType::Struct(_), DataType::Struct(fields)) => {
             structure(array.as_struct(), fields).map(|array| Arc::new(array) as ArrayRef)
         }
+        (source, DataType::Utf8) => Err(format!(
+            "is {source} and no text; CAST it to String in its definition"
+        )),
         (source, target) => Err(format!("is {source} instead of {target}")),
     }
 }
@@ -84,13 +103,11 @@ fn structure(array: &StructArray, fields: &Fields) -> Result<StructArray, String
             fields.len()
         ));
     }
-    let columns = array
-        .columns()
-        .iter()
-        .zip(fields)
-        .map(|(column, field)| self::array(column, field.data_type()))
+    let members = array.columns().iter().zip(fields);
+    let (fields, columns): (Vec<_>, Vec<_>) = members
+        .map(|(column, field)| member(column, field))
         .collect::<Result<_, _>>()?;
-    StructArray::try_new(fields.clone(), columns, array.nulls().cloned())
+    StructArray::try_new(fields.into(), columns, array.nulls().cloned())
         .map_err(|error| error.to_string())
 }
 

@@ -1,47 +1,54 @@
 //! The connection to ClickHouse and the settings of its queries.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use clickhouse::query::BytesCursor;
-use clickhouse::{Client, Compression};
+use clickhouse::{Client, Compression, RowOwned, RowRead};
 use secrecy::ExposeSecret;
 
 use crate::config::ClickHouseConfig;
 use crate::error::SourceError;
 use crate::sql::Statement;
 
+/// A server closes a connection that idles for 3 seconds or more; this is before it does.
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// The ClickHouse that telemetry is read from; cheap to clone.
 #[derive(Clone)]
 pub struct ClickHouse {
-    /// For statements that are not queries on telemetry.
+    pub(crate) config: Arc<ClickHouseConfig>,
+    /// The settings of queries on telemetry.
+    pub(crate) settings: Arc<[(&'static str, String)]>,
+    /// For rows.
+    pub(crate) http: reqwest::Client,
+    /// For all else.
     client: Client,
-    /// With the settings of queries.
-    reader: Client,
-    idle_timeout: Duration,
-    max_execution_time: Duration,
 }
 
 impl ClickHouse {
     /// Makes a client; connections are made as they are needed.
-    pub fn new(config: &ClickHouseConfig) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When the operating system has no certificates for TLS.
+    pub fn new(config: &ClickHouseConfig) -> reqwest::Result<Self> {
         let client = Client::default()
             .with_url(config.url.as_str())
             .with_database(&config.database)
             .with_user(&config.user)
             .with_password(config.password.expose_secret())
-            // Arrow compresses inside.
             .with_compression(Compression::None);
-        let reader = settings(config)
-            .into_iter()
-            .fold(client.clone(), |client, (name, value)| {
-                client.with_setting(name, value)
-            });
-        Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+            .build()?;
+        Ok(Self {
+            config: Arc::new(config.clone()),
+            settings: settings(config).into(),
+            http,
             client,
-            reader,
-            idle_timeout: Duration::from_millis(config.idle_timeout_ms),
-            max_execution_time: Duration::from_secs(config.max_execution_time_s),
-        }
+        })
     }
 
     /// Checks that the server answers queries of this user.
@@ -65,36 +72,40 @@ impl ClickHouse {
     }
 
     async fn execute(&self, query: clickhouse::query::Query) -> Result<(), SourceError> {
-        tokio::time::timeout(self.idle_timeout, query.execute())
+        let timeout = self.idle_timeout();
+        tokio::time::timeout(timeout, query.execute())
             .await
-            .map_err(|_| SourceError::Stalled(self.idle_timeout))?
+            .map_err(|_| SourceError::Stalled(timeout))?
             .map_err(SourceError::from)
     }
 
-    /// Starts a query; its answer is an Arrow IPC stream.
-    pub(crate) fn fetch(
-        &self,
-        statement: Statement,
-        query_id: Option<&str>,
-    ) -> Result<BytesCursor, SourceError> {
-        let mut query = self.reader.query_raw(&statement.sql);
-        if let Some(query_id) = query_id {
-            query = query.with_setting("query_id", query_id);
+    /// Returns the whole answer to a query on telemetry that has a small one.
+    pub(crate) async fn fetch_all<R>(&self, statement: Statement) -> Result<Vec<R>, SourceError>
+    where
+        R: RowOwned + RowRead,
+    {
+        let mut query = self.client.query_raw(&statement.sql);
+        for (name, value) in self.settings.iter() {
+            query = query.with_setting(*name, value);
         }
-        for (name, value) in statement.parameters {
-            query = query.param(&name, value);
+        for (name, parameter) in statement.parameters {
+            query = query.with_setting(format!("param_{name}"), parameter.to_string());
         }
-        Ok(query.fetch_bytes("ArrowStream")?)
+        let timeout = self.first_timeout();
+        tokio::time::timeout(timeout, query.fetch_all())
+            .await
+            .map_err(|_| SourceError::Stalled(timeout))?
+            .map_err(SourceError::from)
     }
 
     /// Returns how long to wait for the first bytes of an answer: a query sorts before it answers.
     pub(crate) fn first_timeout(&self) -> Duration {
-        self.max_execution_time + self.idle_timeout
+        Duration::from_secs(self.config.max_execution_time_s) + self.idle_timeout()
     }
 
     /// Returns how long to wait for more bytes of an answer.
     pub(crate) fn idle_timeout(&self) -> Duration {
-        self.idle_timeout
+        Duration::from_millis(self.config.idle_timeout_ms)
     }
 }
 
@@ -111,18 +122,6 @@ fn settings(config: &ClickHouseConfig) -> Vec<(&'static str, String)> {
         (
             "cancel_http_readonly_queries_on_client_close",
             "1".to_owned(),
-        ),
-        // Nothing but UTF-8 may be in an Arrow string, and ClickHouse's strings are bytes.
-        ("output_format_arrow_string_as_string", "0".to_owned()),
-        (
-            "output_format_arrow_low_cardinality_as_dictionary",
-            "0".to_owned(),
-        ),
-        // The client looks for exceptions at the end of each chunk, and would take a log line
-        // that looks like one for one. Compressed, there are no such lines.
-        (
-            "output_format_arrow_compression_method",
-            "lz4_frame".to_owned(),
         ),
         // A profile may say `break`, which ends an answer early without a word.
         ("result_overflow_mode", "throw".to_owned()),

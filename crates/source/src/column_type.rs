@@ -1,5 +1,5 @@
-//! The types that a column can have: how a preset writes them, what ClickHouse casts a column to
-//! so that `ArrowStream` can carry it, and the Arrow type of the export.
+//! The types that a column can have: how a preset writes them, what ClickHouse casts a column to,
+//! and the Arrow type of the export.
 
 use std::fmt;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ macro_rules! scalars {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// Returns the ClickHouse type that `ArrowStream` carries it as.
+            /// Returns the ClickHouse type that is read as the Arrow type.
             fn cast(self) -> &'static str {
                 match self { $(Self::$name => $cast,)* }
             }
@@ -57,7 +57,8 @@ macro_rules! scalars {
                 match self { $(Self::$name => $compare,)* }
             }
 
-            fn arrow(self) -> DataType {
+            /// Returns the Arrow type of the export.
+            pub(crate) fn arrow(self) -> DataType {
                 match self { $(Self::$name => $arrow,)* }
             }
         }

@@ -1,67 +1,84 @@
-//! Arrow IPC stream bytes to record batches of the canonical schema, up to the mark of the end.
+//! The bytes of an answer to record batches: gzip around ClickHouse's Native format.
 
 use arrow::array::RecordBatch;
-use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
-use arrow::ipc::reader::StreamDecoder;
 use bytes::Bytes;
+use native::Limits;
 
 use crate::canonical;
 use crate::error::SourceError;
+use crate::exception::Tail;
+use crate::inflate::Inflate;
+
+/// How many bytes of an answer that makes no sense are read on, for the exception behind them.
+const EXCEPTION_BYTES: usize = 64 * 1024;
 
 /// Decodes one answer.
 pub(crate) struct Decoder {
-    decoder: StreamDecoder,
+    inflate: Inflate,
+    native: native::Decoder,
     schema: SchemaRef,
+    tail: Tail,
 }
 
 impl Decoder {
-    /// Makes a decoder of an answer that is expected to have this schema.
-    pub(crate) fn new(schema: SchemaRef) -> Self {
+    /// Makes a decoder of an answer that is expected to have this schema. `exception_tag` is what
+    /// the server said that an exception in its middle is marked with.
+    pub(crate) fn new(schema: SchemaRef, exception_tag: Option<String>) -> Self {
         Self {
-            decoder: StreamDecoder::new(),
+            inflate: Inflate::new(),
+            native: native::Decoder::new(Limits::default()),
             schema,
+            tail: Tail::new(exception_tag),
         }
     }
 
-    /// Takes the next bytes and hands on each batch that is complete.
+    /// Decodes all chunks, hands on each batch that is complete, and checks that the answer is
+    /// whole.
     ///
     /// # Errors
     ///
-    /// When the bytes are no Arrow IPC stream, have other columns, or go on behind the end.
-    pub(crate) fn push(
-        &mut self,
-        bytes: Bytes,
-        mut each: impl FnMut(RecordBatch) -> Result<(), SourceError>,
+    /// When the bytes are no gzip around Native, have other columns, were cut, or go on behind the
+    /// end; [`SourceError::Engine`] when they end with an exception instead.
+    pub(crate) fn decode(
+        mut self,
+        mut chunks: impl Iterator<Item = Bytes>,
+        mut each: impl FnMut(RecordBatch),
     ) -> Result<(), SourceError> {
-        let mut buffer = Buffer::from(bytes);
-        while let Some(batch) = self
-            .decoder
-            .decode(&mut buffer)
-            .map_err(SourceError::Decode)?
-        {
-            each(canonical::batch(&batch, &self.schema)?)?;
+        let decoded = chunks.try_for_each(|chunk| self.push(&chunk, &mut each));
+        let error = match decoded {
+            Ok(()) if self.inflate.is_whole() && self.native.finish().is_ok() => return Ok(()),
+            Ok(()) => SourceError::Truncated,
+            Err(error) => {
+                let mut more = EXCEPTION_BYTES;
+                for chunk in chunks {
+                    let Ok(bytes) = self.inflate.push(&chunk) else {
+                        break;
+                    };
+                    self.tail.push(&bytes);
+                    more = more.saturating_sub(bytes.len());
+                    if more == 0 {
+                        break;
+                    }
+                }
+                error
+            }
+        };
+        Err(self.tail.exception().map_or(error, SourceError::Engine))
+    }
+
+    fn push(
+        &mut self,
+        chunk: &[u8],
+        each: &mut impl FnMut(RecordBatch),
+    ) -> Result<(), SourceError> {
+        let bytes = self.inflate.push(chunk)?;
+        self.tail.push(&bytes);
+        self.native.push(bytes);
+        while let Some(block) = self.native.next_block().map_err(SourceError::Native)? {
+            each(canonical::batch(&block.batch, &self.schema)?);
         }
         Ok(())
-    }
-
-    /// Checks that the stream is whole: that it has the schema, and that it ended with the mark of
-    /// its end, `FFFFFFFF 00000000`.
-    ///
-    /// # Errors
-    ///
-    /// [`SourceError::Truncated`] when it was cut; [`SourceError::Schema`] when it has other
-    /// columns, which an answer without rows shows only here.
-    pub(crate) fn finish(mut self) -> Result<(), SourceError> {
-        // The decoder is content with any end of a message. Only behind the mark does it refuse
-        // a further byte.
-        let between_messages = self.decoder.finish().is_ok();
-        let more = self.decoder.decode(&mut Buffer::from(&[0_u8]));
-        if !between_messages || more.is_ok() {
-            return Err(SourceError::Truncated);
-        }
-        let received = self.decoder.schema().ok_or(SourceError::Truncated)?;
-        canonical::check_names(&received, &self.schema)
     }
 }
 

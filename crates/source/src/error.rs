@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use arrow::error::ArrowError;
 use domain::{Classify, ErrorClass, ErrorCode};
 
 use crate::exception::Exception;
@@ -19,16 +18,25 @@ pub enum SourceError {
     Answer(String),
     /// The connection could not be made, or broke.
     #[error("the connection to clickhouse failed")]
-    Transport(#[source] clickhouse::error::Error),
+    Transport(#[source] reqwest::Error),
+    /// A statement that is no export could not be sent, or its answer not be read.
+    #[error("asking clickhouse failed")]
+    Client(#[source] clickhouse::error::Error),
     /// Nothing came for too long.
     #[error("clickhouse sent nothing for {} s", .0.as_secs())]
     Stalled(Duration),
-    /// The answer ended without the mark of its end.
+    /// The answer ended before its end.
     #[error("the answer of clickhouse ended before its end")]
     Truncated,
-    /// The answer is not what `ArrowStream` looks like.
+    /// The answer went on behind its end.
+    #[error("the answer of clickhouse went on behind its end")]
+    Trailing,
+    /// The answer is no gzip, or was changed on its way.
+    #[error("the answer of clickhouse could not be unpacked")]
+    Gzip(#[source] flate2::DecompressError),
+    /// The answer is not what Native looks like.
     #[error("the answer of clickhouse could not be decoded")]
-    Decode(#[source] ArrowError),
+    Native(#[source] native::NativeError),
     /// The answer has other columns than the query.
     #[error("the answer of clickhouse has the wrong columns: {0}")]
     Schema(String),
@@ -44,8 +52,14 @@ impl From<clickhouse::error::Error> for SourceError {
                 Some(exception) => Self::Engine(exception),
                 None => Self::Answer(text),
             },
-            error => Self::Transport(error),
+            error => Self::Client(error),
         }
+    }
+}
+
+impl From<reqwest::Error> for SourceError {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Transport(error.without_url())
     }
 }
 

@@ -43,18 +43,58 @@ impl Exception {
         })
     }
 
-    /// Looks for an exception at the end of an answer that broke off.
-    pub(crate) fn find_last(tail: &[u8]) -> Option<Self> {
-        let text = String::from_utf8_lossy(tail);
-        Self::parse(&text[text.rfind("Code: ")?..])
-    }
-
     pub(crate) fn is_limit(&self) -> bool {
         LIMITS.contains(&self.code)
     }
 
     pub(crate) fn is_permanent(&self) -> bool {
         REJECTIONS.contains(&self.code) || PERMANENT_LIMITS.contains(&self.code)
+    }
+}
+
+/// The last bytes of an answer.
+pub(crate) struct Tail {
+    bytes: Vec<u8>,
+    tag: Option<String>,
+}
+
+/// How much of the end of an answer is kept: ClickHouse cuts the text of an exception at 16 KiB.
+const TAIL_BYTES: usize = 32 * 1024;
+
+/// What stands around an exception, since ClickHouse 25.11.
+const MARK: &str = "\r\n__exception__\r\n";
+
+impl Tail {
+    /// Begins an answer whose server marks exceptions with `tag`, as its header
+    /// `X-ClickHouse-Exception-Tag` says. Older servers have none.
+    pub(crate) fn new(tag: Option<String>) -> Self {
+        Self {
+            bytes: Vec::new(),
+            tag,
+        }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        let kept = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
+        let excess = (self.bytes.len() + kept.len()).saturating_sub(TAIL_BYTES);
+        self.bytes.drain(..excess);
+        self.bytes.extend_from_slice(kept);
+    }
+
+    /// Returns the exception that ends the answer, if it does.
+    ///
+    /// With a tag nothing else can be taken for one. Without, a row can that ends with the text of an
+    /// exception, if the answer breaks off right there: such a text is the last line, whole.
+    pub(crate) fn exception(&self) -> Option<Exception> {
+        let text = String::from_utf8_lossy(&self.bytes);
+        let Some(tag) = &self.tag else {
+            let line = text.strip_suffix('\n')?;
+            let line = &line[line.rfind("Code: ")?..];
+            return line.ends_with("))").then(|| Exception::parse(line))?;
+        };
+        let marked = text.strip_suffix(MARK)?.strip_suffix(tag.as_str())?;
+        let before = format!("{MARK}{tag}\r\n");
+        Exception::parse(&marked[marked.rfind(&before)? + before.len()..])
     }
 }
 
@@ -69,7 +109,7 @@ fn name(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Exception;
+    use super::{Exception, Tail};
 
     #[test]
     fn an_exception_is_its_code_and_name() {
@@ -83,12 +123,31 @@ mod tests {
         assert!(exception.is_limit() && !exception.is_permanent());
     }
 
+    const TEXT: &str = "Code: 396. DB::Exception: Limit for result exceeded. \
+                        (TOO_MANY_ROWS_OR_BYTES) (version 26.9.2.1 (official build))\n";
+
+    fn exception(tag: Option<&str>, answer: &str) -> Option<u32> {
+        let mut tail = Tail::new(tag.map(str::to_owned));
+        for chunk in answer.as_bytes().chunks(100) {
+            tail.push(chunk);
+        }
+        tail.exception().map(|exception| exception.code)
+    }
+
     #[test]
-    fn the_last_exception_of_a_broken_answer_counts() {
-        let tail = b"\xff\xfe log: Code: 62. DB::Exception: old\0\0Code: 396. DB::Exception: \
-                     Limit for result exceeded (TOO_MANY_ROWS_OR_BYTES)\n";
-        assert_eq!(Exception::find_last(tail).unwrap().code, 396);
-        assert_eq!(Exception::find_last(b"Code: 62 is a log line"), None);
-        assert_eq!(Exception::find_last(b"nothing"), None);
+    fn an_exception_is_the_last_of_an_answer() {
+        let other = TEXT.replace("396", "62");
+        let rows = other.repeat(1_000);
+        assert_eq!(exception(None, &format!("{rows}{TEXT}")), Some(396));
+        assert_eq!(exception(None, &format!("{rows} and more rows")), None);
+        assert_eq!(exception(None, "Code: 62 is a log line"), None);
+        assert_eq!(exception(None, ""), None);
+
+        let mark = "\r\n__exception__\r\n";
+        let (tag, length) = ("abcdefghijklmnop", TEXT.len());
+        let marked = format!("{rows}{mark}{tag}\r\n{TEXT}{length} {tag}{mark}");
+        assert_eq!(exception(Some(tag), &marked), Some(396));
+        assert_eq!(exception(Some("qrstuvwxyzabcdef"), &marked), None);
+        assert_eq!(exception(Some(tag), &rows), None);
     }
 }

@@ -3,6 +3,7 @@
 //! A [`Catalogue`] knows what can be exported, and resolves a request to a [`Query`].
 //! [`ClickHouse`] plans a query, and reads its rows slice by slice as Arrow record batches.
 
+mod answer;
 mod blocks;
 mod canonical;
 mod catalogue;
@@ -13,6 +14,7 @@ mod decode;
 mod definition;
 mod error;
 mod exception;
+mod inflate;
 mod plan;
 mod predicate;
 mod preset;

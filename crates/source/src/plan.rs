@@ -1,13 +1,8 @@
 //! The plan of an export: how many rows there will be, and slices of about equal size.
 
-use std::sync::Arc;
-
-use arrow::array::AsArray;
-use arrow::datatypes::{DataType, Field, Schema, UInt64Type};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::TimeRange;
 
-use crate::blocks::BlockLimits;
 use crate::client::ClickHouse;
 use crate::error::SourceError;
 use crate::query::Query;
@@ -74,26 +69,13 @@ impl ClickHouse {
     async fn histogram(&self, query: &Query, range: TimeRange) -> Result<Vec<Bucket>, SourceError> {
         let width_us = microseconds(range).div_ceil(BUCKETS);
         let statement = sql::histogram(query, range, width_us);
-        let column = |name| Field::new(name, DataType::UInt64, false);
-        let schema = Arc::new(Schema::new(vec![column("bucket"), column("rows")]));
-        let limits = BlockLimits {
-            rows: usize::MAX,
-            bytes: usize::MAX,
-        };
-        let mut answer = self.stream(statement, schema, None, limits).await?;
-        let mut buckets = Vec::new();
-        while let Some(block) = answer.next().await? {
-            let numbers = block.column(0).as_primitive::<UInt64Type>().values();
-            let rows = block.column(1).as_primitive::<UInt64Type>().values();
-            for (number, rows) in numbers.iter().zip(rows) {
-                let start = at(range.start(), number * width_us);
-                let end = at(range.start(), (number + 1) * width_us).min(range.end());
-                if let Some(range) = TimeRange::new(start, end) {
-                    buckets.push(Bucket { range, rows: *rows });
-                }
-            }
-        }
-        Ok(buckets)
+        let counts: Vec<(u64, u64)> = self.fetch_all(statement).await?;
+        let buckets = counts.into_iter().filter_map(|(number, rows)| {
+            let start = at(range.start(), number * width_us);
+            let end = at(range.start(), (number + 1) * width_us).min(range.end());
+            TimeRange::new(start, end).map(|range| Bucket { range, rows })
+        });
+        Ok(buckets.collect())
     }
 }
 

@@ -1,38 +1,29 @@
 //! Reading an answer: one task takes it from the network, one thread decodes it, so that neither
 //! waits for the other and the asynchronous runtime never decodes.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use clickhouse::query::BytesCursor;
 use domain::TimeRange;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use crate::answer::Answer;
 use crate::blocks::{BlockLimits, Cutter};
 use crate::client::ClickHouse;
 use crate::decode::Decoder;
 use crate::error::SourceError;
-use crate::exception::Exception;
 use crate::query::Query;
-use crate::sql::{self, Statement};
+use crate::sql;
 
 /// Chunks that wait for the decoder; each is at most what one read from the socket gives.
 const CHUNKS_AHEAD: usize = 8;
 
-/// How much of the end of an answer is kept, in case that it is an exception.
-const TAIL_BYTES: usize = 16 * 1024;
-
 /// The rows of an answer, block by block. Dropping it ends the query.
 pub struct Blocks {
-    receiver: mpsc::Receiver<RecordBatch>,
+    receiver: mpsc::Receiver<Vec<RecordBatch>>,
     /// Ends when the answer was read and decoded, or could not be.
     task: JoinHandle<Result<(), SourceError>>,
     state: State,
-    rows: u64,
 }
 
 enum State {
@@ -57,34 +48,20 @@ impl ClickHouse {
         query_id: &str,
         limits: BlockLimits,
     ) -> Result<Blocks, SourceError> {
-        let statement = sql::rows(query, slice);
-        self.stream(statement, query.schema(), Some(query_id), limits)
-            .await
-    }
-
-    /// Starts reading the answer to any query.
-    pub(crate) async fn stream(
-        &self,
-        statement: Statement,
-        schema: SchemaRef,
-        query_id: Option<&str>,
-        limits: BlockLimits,
-    ) -> Result<Blocks, SourceError> {
-        let mut cursor = self.fetch(statement, query_id)?;
-        let first = next(&mut cursor, self.first_timeout()).await?;
+        let answer = self.ask(sql::rows(query, slice), query_id).await?;
+        let decoder = Decoder::new(query.schema(), answer.exception_tag());
+        let cutter = Cutter::new(limits);
         let (block_sender, receiver) = mpsc::channel(1);
-        let idle_timeout = self.idle_timeout();
         let task = tokio::spawn(async move {
             let (chunk_sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-            let thread = spawn_blocking(move || decode(chunks, &schema, limits, &block_sender));
-            let (ended, tail) = receive(first, cursor, idle_timeout, chunk_sender).await;
-            outcome(ended, thread.await.map_err(SourceError::Stopped)?, &tail)
+            let thread = spawn_blocking(move || decode(chunks, decoder, cutter, &block_sender));
+            let arrived = receive(answer, chunk_sender).await;
+            outcome(arrived, thread.await.map_err(SourceError::Stopped)?)
         });
         Ok(Blocks {
             receiver,
             task,
             state: State::Running,
-            rows: 0,
         })
     }
 }
@@ -92,12 +69,14 @@ impl ClickHouse {
 impl Blocks {
     /// Returns the next block, or `None` once the whole answer was read.
     ///
+    /// A block comes in batches that follow each other. Their columns have the names of the query's
+    /// schema and values of its types; a text may come in a dictionary, which is the batch's own.
+    ///
     /// # Errors
     ///
     /// When the answer broke off, stalled, or is wrong; the blocks so far are then worth nothing.
-    pub async fn next(&mut self) -> Result<Option<RecordBatch>, SourceError> {
+    pub async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>, SourceError> {
         if let Some(block) = self.receiver.recv().await {
-            self.rows += block.num_rows() as u64;
             return Ok(Some(block));
         }
         match self.state {
@@ -117,11 +96,6 @@ impl Blocks {
             State::Failed => Err(SourceError::Truncated),
         }
     }
-
-    /// Returns how many rows the blocks so far had.
-    pub fn rows_read(&self) -> u64 {
-        self.rows
-    }
 }
 
 impl Drop for Blocks {
@@ -133,93 +107,39 @@ impl Drop for Blocks {
 
 /// Tells the reason where the network and the decoder both have something to say.
 fn outcome(
-    received: Result<(), SourceError>,
+    arrived: Result<(), SourceError>,
     decoded: Result<(), SourceError>,
-    tail: &Tail,
 ) -> Result<(), SourceError> {
-    match (received, decoded) {
-        (Ok(()), Ok(())) => Ok(()),
-        (Err(error @ (SourceError::Engine(_) | SourceError::Stalled(_))), _) => Err(error),
-        (Err(error), _) | (Ok(()), Err(error)) => {
-            Err(tail.exception().map_or(error, SourceError::Engine))
-        }
+    match (arrived, decoded) {
+        // An exception is the last word of a connection that broke.
+        (Err(_), Err(error @ SourceError::Engine(_))) | (Err(error), _) => Err(error),
+        (Ok(()), decoded) => decoded,
     }
 }
 
 /// Takes chunks from the network until the answer ends or nobody wants more.
-async fn receive(
-    first: Option<Bytes>,
-    mut cursor: BytesCursor,
-    idle_timeout: Duration,
-    chunks: mpsc::Sender<Bytes>,
-) -> (Result<(), SourceError>, Tail) {
-    let mut tail = Tail::default();
-    let mut chunk = Ok(first);
-    loop {
-        match chunk {
-            Ok(Some(bytes)) => {
-                tail.push(&bytes);
-                if chunks.send(bytes).await.is_err() {
-                    return (Ok(()), tail);
-                }
-            }
-            Ok(None) => return (Ok(()), tail),
-            Err(error) => return (Err(error), tail),
+async fn receive(mut answer: Answer, chunks: mpsc::Sender<Bytes>) -> Result<(), SourceError> {
+    while let Some(chunk) = answer.chunk().await? {
+        if chunks.send(chunk).await.is_err() {
+            break;
         }
-        chunk = next(&mut cursor, idle_timeout).await;
     }
-}
-
-async fn next(cursor: &mut BytesCursor, timeout: Duration) -> Result<Option<Bytes>, SourceError> {
-    tokio::time::timeout(timeout, cursor.next())
-        .await
-        .map_err(|_| SourceError::Stalled(timeout))?
-        .map_err(SourceError::from)
+    Ok(())
 }
 
 /// Decodes chunks to blocks, on a thread of its own.
 fn decode(
     mut chunks: mpsc::Receiver<Bytes>,
-    schema: &SchemaRef,
-    limits: BlockLimits,
-    blocks: &mpsc::Sender<RecordBatch>,
+    decoder: Decoder,
+    mut cutter: Cutter,
+    blocks: &mpsc::Sender<Vec<RecordBatch>>,
 ) -> Result<(), SourceError> {
-    let mut decoder = Decoder::new(Arc::clone(schema));
-    let mut cutter = Cutter::new(limits, Arc::clone(schema));
     // That nobody wants the blocks any more is no error of anybody's.
     let send = |block| blocks.blocking_send(block).unwrap_or(());
-    while let Some(chunk) = chunks.blocking_recv() {
-        decoder.push(chunk, |batch| {
-            cutter
-                .push(&batch)
-                .map_err(SourceError::Decode)?
-                .into_iter()
-                .for_each(send);
-            Ok(())
-        })?;
-    }
-    decoder.finish()?;
-    cutter
-        .take()
-        .map_err(SourceError::Decode)?
-        .into_iter()
-        .for_each(send);
+    let chunks = std::iter::from_fn(|| chunks.blocking_recv());
+    decoder.decode(chunks, |batch| {
+        cutter.push(&batch).into_iter().for_each(send);
+    })?;
+    cutter.take().into_iter().for_each(send);
     Ok(())
-}
-
-/// The last bytes of an answer.
-#[derive(Default)]
-struct Tail(Vec<u8>);
-
-impl Tail {
-    fn push(&mut self, bytes: &[u8]) {
-        let kept = &bytes[bytes.len().saturating_sub(TAIL_BYTES)..];
-        let excess = (self.0.len() + kept.len()).saturating_sub(TAIL_BYTES);
-        self.0.drain(..excess);
-        self.0.extend_from_slice(kept);
-    }
-
-    fn exception(&self) -> Option<Exception> {
-        Exception::find_last(&self.0)
-    }
 }

@@ -3,6 +3,9 @@
 //! Expressions and tables come from the catalogue; the organization, times, keys and values are
 //! bound as parameters, which the engine parses; nothing of a request is ever part of the text.
 
+use std::fmt::{self, Write as _};
+
+use arrow::datatypes::DataType;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Op, RowOrder, TimeRange};
 
@@ -19,11 +22,46 @@ pub(crate) struct Statement {
 }
 
 /// One value, or a list of them.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Parameter {
     One(Value),
     Many(Vec<Value>),
+}
+
+/// As the HTTP interface takes it: one value as in `TabSeparated`, several as an array.
+impl fmt::Display for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(Value::Text(text)) => f.write_str(&escaped(text)),
+            Self::One(value) => value.fmt(f),
+            Self::Many(values) => {
+                f.write_char('[')?;
+                for (index, value) in values.iter().enumerate() {
+                    if index > 0 {
+                        f.write_char(',')?;
+                    }
+                    match value {
+                        Value::Text(text) => write!(f, "'{}'", escaped(text))?,
+                        value => value.fmt(f)?,
+                    }
+                }
+                f.write_char(']')
+            }
+        }
+    }
+}
+
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\t' => escaped.push_str("\\t"),
+            '\n' => escaped.push_str("\\n"),
+            '\\' | '\'' => escaped.extend(['\\', c]),
+            c => escaped.push(c),
+        }
+    }
+    escaped
 }
 
 /// Selects the rows of a slice, in the order that was asked for.
@@ -50,7 +88,7 @@ pub(crate) fn rows(query: &Query, slice: TimeRange) -> Statement {
             let column = &dataset.columns[*index];
             format!(
                 "{} AS _{number}",
-                cast(&column.sql[table], &column.value_type)
+                selected(&column.sql[table], &column.value_type, query)
             )
         });
         let order = by_time.iter().enumerate();
@@ -89,6 +127,21 @@ pub(crate) fn histogram(query: &Query, range: TimeRange, width_us: u64) -> State
             inner.sql
         ),
         parameters,
+    }
+}
+
+/// Has a column come as its type. Texts and maps of them may come in any form that the reader knows,
+/// as it costs ClickHouse most to change those, unless tables are to agree on one.
+fn selected(sql: &str, column_type: &ColumnType, query: &Query) -> String {
+    let is_text = match column_type.kind {
+        Kind::Scalar(scalar) => scalar.arrow() == DataType::Utf8,
+        Kind::Map => true,
+        Kind::List(_) | Kind::Struct(_) => false,
+    };
+    if is_text && query.dataset.tables.len() == 1 {
+        sql.to_owned()
+    } else {
+        cast(sql, column_type)
     }
 }
 

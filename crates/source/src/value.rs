@@ -1,18 +1,17 @@
 //! The values of a filter, read as the type of the field that they are compared with.
 
+use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use domain::Scalar as Posted;
 use regex::Regex;
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::column_type::Scalar;
 
 /// A value as it is bound to a parameter of a query.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     /// Text, and what ClickHouse reads from text: times, dates, UUIDs and addresses.
     Text(String),
@@ -20,6 +19,18 @@ pub(crate) enum Value {
     Unsigned(u64),
     Float(f64),
     Bool(bool),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Signed(number) => number.fmt(f),
+            Self::Unsigned(number) => number.fmt(f),
+            Self::Float(number) => number.fmt(f),
+            Self::Bool(truth) => truth.fmt(f),
+        }
+    }
 }
 
 impl Value {

@@ -45,7 +45,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
         runner: Runner {
             pipeline: Pipeline {
                 catalogue: Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?),
-                clickhouse: ClickHouse::new(&config.clickhouse),
+                clickhouse: ClickHouse::new(&config.clickhouse).context("clickhouse")?,
                 pool: EncodePool::start(threads, waiting).context("encoding threads")?,
                 sink: sink.clone(),
                 config: config.pipeline,

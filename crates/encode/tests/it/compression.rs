@@ -1,6 +1,7 @@
 //! gzip and zstd around CSV and JSON, and blocks in the wrong place.
 
 use std::io::Read;
+use std::slice::from_ref;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
@@ -54,7 +55,7 @@ fn a_small_file_is_one_member() {
         options: CsvOptions::default(),
         compression: Compression::Gzip,
     };
-    let gzip = file(&output, batch.schema_ref(), std::slice::from_ref(&batch));
+    let gzip = file(&output, batch.schema_ref(), from_ref(&batch));
     assert_eq!(all(GzDecoder::new(&gzip[..])), "text\r\na\r\nb\r\n");
 }
 
@@ -107,7 +108,7 @@ fn the_assembler_opens_the_file_if_the_first_rows_come_late() {
             (&empty, BlockPosition::First),
             (&batch, BlockPosition::Later),
         ] {
-            let block = encoder.encode(batch, position).unwrap();
+            let block = encoder.encode(from_ref(batch), position).unwrap();
             late.extend_from_slice(&assembler.push(block).unwrap());
         }
         late.extend_from_slice(&assembler.finish().unwrap());
@@ -121,7 +122,7 @@ fn a_block_in_the_wrong_place_is_refused() {
     let encoder = |output: &Output| Encoder::new(output, batch.schema(), Vec::new()).unwrap();
     let csv = encoder(&csv(CsvOptions::default()));
     let parquet = encoder(&parquet(ParquetCompression::None));
-    let first = || csv.encode(&batch, BlockPosition::First).unwrap();
+    let first = || csv.encode(from_ref(&batch), BlockPosition::First).unwrap();
 
     let mut assembler = csv.assembler();
     assembler.push(first()).unwrap();
@@ -175,7 +176,7 @@ fn a_batch_of_other_columns_is_refused() {
         Vec::new(),
     )
     .unwrap();
-    let other = encoder.encode(&texts(&[Some("a")]), BlockPosition::First);
+    let other = encoder.encode(&[texts(&[Some("a")])], BlockPosition::First);
     assert!(matches!(other, Err(EncodeError::SchemaMismatch)));
 }
 

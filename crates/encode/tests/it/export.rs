@@ -1,6 +1,7 @@
 //! An export whose processes end early.
 
 use std::collections::VecDeque;
+use std::slice::from_ref;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -107,7 +108,7 @@ impl<'a> Export<'a> {
         };
         let block = self
             .encoder
-            .encode(&self.blocks[self.next], position)
+            .encode(from_ref(&self.blocks[self.next]), position)
             .expect("the batch can be encoded");
         let bytes = self
             .assembler

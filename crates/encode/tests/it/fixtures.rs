@@ -1,5 +1,6 @@
 //! Record batches, and the way from them to a file.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -51,7 +52,7 @@ pub(crate) fn file(output: &Output, schema: &Arc<Schema>, batches: &[RecordBatch
             BlockPosition::Later
         };
         let block = encoder
-            .encode(batch, position)
+            .encode(from_ref(batch), position)
             .expect("the batch can be encoded");
         assert_eq!(block.rows(), batch.num_rows() as u64);
         file.extend_from_slice(&assembler.push(block).expect("the block is the next"));
@@ -61,7 +62,7 @@ pub(crate) fn file(output: &Output, schema: &Arc<Schema>, batches: &[RecordBatch
 }
 
 pub(crate) fn text_file(output: &Output, batch: &RecordBatch) -> String {
-    let file = file(output, batch.schema_ref(), std::slice::from_ref(batch));
+    let file = file(output, batch.schema_ref(), from_ref(batch));
     String::from_utf8(file).expect("the file is UTF-8")
 }
 

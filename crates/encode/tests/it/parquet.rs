@@ -167,7 +167,7 @@ fn seconds_that_no_millisecond_can_hold_are_an_error() {
     let seconds = TimestampSecondArray::from(vec![i64::MAX]).with_timezone("UTC");
     let rows = batch(vec![("time", Arc::new(seconds))]);
     let encoder = Encoder::new(&parquet(ZSTD), rows.schema(), Vec::new()).unwrap();
-    let result = encoder.encode(&rows, BlockPosition::First);
+    let result = encoder.encode(&[rows], BlockPosition::First);
     assert!(matches!(result, Err(EncodeError::Parquet(_))));
 }
 

@@ -1,5 +1,6 @@
 //! Files that one process begins and another ends.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -120,7 +121,11 @@ fn the_first_block_is_known_by_the_rows_before_it() {
     let blocks = blocks();
     for output in outputs() {
         let encoder = encoder(&output, blocks[0].schema_ref());
-        let first = || encoder.encode(&blocks[1], BlockPosition::First).unwrap();
+        let first = || {
+            encoder
+                .encode(from_ref(&blocks[1]), BlockPosition::First)
+                .unwrap()
+        };
         let mut begun = encoder.assembler();
         assert_eq!(begun.checkpoint().unwrap(), "");
         let mut resumed = encoder.resume([""]).unwrap();
@@ -217,11 +222,13 @@ fn nothing_to_resume_is_a_new_file() {
     for output in outputs() {
         let encoder = encoder(&output, batch.schema_ref());
         let none: [&[u8]; 0] = [];
-        let block = encoder.encode(&batch, BlockPosition::First).unwrap();
+        let block = encoder
+            .encode(from_ref(&batch), BlockPosition::First)
+            .unwrap();
         let mut assembler = encoder.resume(none).unwrap();
         let mut resumed = assembler.push(block).unwrap().to_vec();
         resumed.extend_from_slice(&assembler.finish().unwrap());
-        assert!(resumed == file(&output, batch.schema_ref(), std::slice::from_ref(&batch)));
+        assert!(resumed == file(&output, batch.schema_ref(), from_ref(&batch)));
     }
 }
 

@@ -24,10 +24,8 @@ fn query(preset: &str, data_type: &str, changes: &Json) -> Query {
 
 /// The text of a query with its parameters.
 fn text(statement: &Statement) -> String {
-    let parameters = statement.parameters.iter().map(|(name, value)| {
-        let value = serde_json::to_string(value).unwrap();
-        format!("\n{name} = {value}")
-    });
+    let parameters = statement.parameters.iter();
+    let parameters = parameters.map(|(name, value)| format!("\n{name} = {value}"));
     format!("{}{}", statement.sql, parameters.collect::<String>())
 }
 
@@ -53,8 +51,7 @@ fn condition(preset: &str, data_type: &str, filters: &Json) -> String {
         .parameters
         .iter()
         .filter(|(name, _)| name.starts_with('p'));
-    let values = filters
-        .map(|(name, value)| format!("\n{name} = {}", serde_json::to_string(value).unwrap()));
+    let values = filters.map(|(name, value)| format!("\n{name} = {value}"));
     format!("{condition}{}", values.collect::<String>())
 }
 
@@ -68,7 +65,7 @@ fn rows_of_a_table() {
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `body`, _1 AS `timestamp`, _2 AS `attributes`
         FROM (
-        SELECT CAST(Body, 'String') AS _0, CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS _1, CAST(LogAttributes, 'Map(String, String)') AS _2, Timestamp AS _o0, ServiceName AS _o1, TraceId AS _o2, SpanId AS _o3, SeverityNumber AS _o4, Body AS _o5
+        SELECT Body AS _0, CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS _1, LogAttributes AS _2, Timestamp AS _o0, ServiceName AS _o1, TraceId AS _o2, SpanId AS _o3, SeverityNumber AS _o4, Body AS _o5
         FROM `otel_logs`
         WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
           AND Timestamp >= {start:DateTime64(9, 'UTC')}
@@ -77,11 +74,11 @@ fn rows_of_a_table() {
           AND TimestampTime <= {last_second:DateTime('UTC')}
         )
         ORDER BY _o0, _o1, _o2, _o3, _o4, _o5
-        organization = "0192f0c1-2345-7000-8000-000000000001"
-        start = "2026-01-01 00:00:00.500000000"
-        end = "2026-01-02 00:00:00.000000000"
-        first_second = "2026-01-01 00:00:00"
-        last_second = "2026-01-02 00:00:01"
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
+        first_second = 2026-01-01 00:00:00
+        last_second = 2026-01-02 00:00:01
     "#);
 }
 
@@ -119,10 +116,10 @@ fn rows_of_several_tables() {
           AND MetricName = {p3:String}
         )
         ORDER BY _o0, _o1, _o2, _o3
-        organization = "0192f0c1-2345-7000-8000-000000000001"
-        start = "2026-01-01 00:00:00.500000000"
-        end = "2026-01-02 00:00:00.000000000"
-        p3 = "cpu"
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
+        p3 = cpu
     "#);
 }
 
@@ -136,16 +133,16 @@ fn a_public_name_cannot_stand_for_a_column_of_the_table() {
     insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
         SELECT _0 AS `timestamp`, _1 AS `organization_id`
         FROM (
-        SELECT CAST(timestamp, 'DateTime64(9, \'UTC\')') AS _0, CAST(organization_id, 'String') AS _1, timestamp AS _o0, service_name AS _o1, trace_id AS _o2, span_id AS _o3, severity_number AS _o4, body AS _o5
+        SELECT CAST(timestamp, 'DateTime64(9, \'UTC\')') AS _0, organization_id AS _1, timestamp AS _o0, service_name AS _o1, trace_id AS _o2, span_id AS _o3, severity_number AS _o4, body AS _o5
         FROM `logs_v3`
         WHERE organization_id = {organization:String}
           AND timestamp >= {start:DateTime64(9, 'UTC')}
           AND timestamp < {end:DateTime64(9, 'UTC')}
         )
         ORDER BY _o0, _o1, _o2, _o3, _o4, _o5
-        organization = "0192f0c1-2345-7000-8000-000000000001"
-        start = "2026-01-01 00:00:00.500000000"
-        end = "2026-01-02 00:00:00.000000000"
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
     "#);
 }
 
@@ -170,12 +167,12 @@ fn rows_are_counted_under_the_same_conditions() {
         )
         GROUP BY _0
         ORDER BY _0
-        organization = "0192f0c1-2345-7000-8000-000000000001"
-        start = "2026-01-01 00:00:00.500000000"
-        end = "2026-01-02 00:00:00.000000000"
-        first_second = "2026-01-01 00:00:00"
-        last_second = "2026-01-02 00:00:01"
-        p5 = "api"
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
+        first_second = 2026-01-01 00:00:00
+        last_second = 2026-01-02 00:00:01
+        p5 = api
         width = 43200
     "#);
 }
@@ -240,15 +237,15 @@ fn text_operators() {
         OR Body IN {p12:Array(String)}
         OR NOT (Body IN {p13:Array(String)})
         OR isNotNull(Body))
-        p5 = "x"
-        p6 = "x"
-        p7 = "x"
-        p8 = "x"
-        p9 = "x"
-        p10 = "x"
-        p11 = "x"
-        p12 = ["a","b"]
-        p13 = ["a","b"]
+        p5 = x
+        p6 = x
+        p7 = x
+        p8 = x
+        p9 = x
+        p10 = x
+        p11 = x
+        p12 = ['a','b']
+        p13 = ['a','b']
     "#);
 }
 
@@ -285,16 +282,16 @@ fn keys_of_maps() {
         OR ifNull(toFloat64OrNull(LogAttributes[{p11:String}]) IN {p12:Array(Float64)}, false)
         OR mapContains(LogAttributes, {p13:String})
         OR NOT (mapContains(LogAttributes, {p14:String})))
-        p5 = "http.route"
-        p6 = "/"
-        p7 = "http.route"
-        p8 = "/"
-        p9 = "http.route"
-        p10 = 500.0
-        p11 = "http.route"
-        p12 = [500.0,502.0]
-        p13 = "http.route"
-        p14 = "http.route"
+        p5 = http.route
+        p6 = /
+        p7 = http.route
+        p8 = /
+        p9 = http.route
+        p10 = 500
+        p11 = http.route
+        p12 = [500,502]
+        p13 = http.route
+        p14 = http.route
     "#);
 }
 
@@ -310,8 +307,8 @@ fn what_can_be_null_or_is_an_enum() {
           AND ifNull(workspace_id = {p4:UUID}, false)
           AND CAST(status_code, 'String') IN {p5:Array(String)}
           AND NOT (isNotNull(status_message))
-        p3 = "a"
-        p4 = "6b1f3c52-6f0a-4c1e-9d3b-00000000000a"
-        p5 = ["OK","ERROR"]
+        p3 = a
+        p4 = 6b1f3c52-6f0a-4c1e-9d3b-00000000000a
+        p5 = ['OK','ERROR']
     "#);
 }

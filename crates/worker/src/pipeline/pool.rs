@@ -18,7 +18,7 @@ pub struct EncodePool {
 
 struct Block {
     encoder: Arc<Encoder>,
-    batch: RecordBatch,
+    batches: Vec<RecordBatch>,
     position: BlockPosition,
     done: oneshot::Sender<Result<EncodedBlock, EncodeError>>,
 }
@@ -51,13 +51,13 @@ impl EncodePool {
     pub fn submit(
         &self,
         encoder: Arc<Encoder>,
-        batch: RecordBatch,
+        batches: Vec<RecordBatch>,
         position: BlockPosition,
     ) -> Result<Encoding, NoRoom> {
         let (done, encoding) = oneshot::channel();
         let block = Block {
             encoder,
-            batch,
+            batches,
             position,
             done,
         };
@@ -76,9 +76,9 @@ fn encode_all(work: &Receiver<Block>) {
         if block.done.is_closed() {
             continue;
         }
-        let result = block.encoder.encode(&block.batch, block.position);
+        let result = block.encoder.encode(&block.batches, block.position);
         // The memory of the rows goes before the bytes arrive at whoever waits for room.
-        drop(block.batch);
+        drop(block.batches);
         let _ = block.done.send(result);
     }
 }

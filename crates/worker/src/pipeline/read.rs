@@ -82,11 +82,11 @@ impl Reader<'_> {
             let Ok(room) = out.reserve().await else {
                 return Ok(());
             };
-            let Some(batch) = blocks.next().await? else {
+            let Some(block) = blocks.next().await? else {
                 break;
             };
             let encoding = pool
-                .submit(Arc::clone(self.encoder), batch, *position)
+                .submit(Arc::clone(self.encoder), block, *position)
                 .map_err(|NoRoom| PipelineError::EncoderGone)?;
             *position = BlockPosition::Later;
             room.send(Encoded::Block(encoding));

@@ -1,0 +1,139 @@
+//! Asking ClickHouse for rows over its HTTP interface.
+//!
+//! Not with the `clickhouse` crate: it takes the end of any piece of an answer that looks like an
+//! exception for one, and log lines of ClickHouse do look like one.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use reqwest::multipart::Form;
+use reqwest::{Response, StatusCode};
+use secrecy::ExposeSecret;
+
+use crate::client::ClickHouse;
+use crate::error::SourceError;
+use crate::exception::Exception;
+use crate::inflate::Inflate;
+use crate::sql::Statement;
+
+const GZIP: &str = "gzip";
+
+/// Gzip packs nothing on this level, it only proves the end: hardly more work than copying.
+const STORED: &str = "0";
+
+/// How much of an error's text is read.
+const ERROR_BYTES: usize = 64 * 1024;
+
+/// An answer that has begun.
+pub(crate) struct Answer {
+    response: Response,
+    /// How long to wait for the next bytes.
+    patience: Duration,
+    idle_timeout: Duration,
+}
+
+impl ClickHouse {
+    /// Sends a query and returns once the answer begins: gzip around Native.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot be reached, refuses the query, or takes too long.
+    pub(crate) async fn ask(
+        &self,
+        statement: Statement,
+        query_id: &str,
+    ) -> Result<Answer, SourceError> {
+        let config = &*self.config;
+        // A form, since a URL may not be as long as filters can be.
+        let mut form = Form::new().text("query", statement.sql);
+        for (name, parameter) in statement.parameters {
+            form = form.text(format!("param_{name}"), parameter.to_string());
+        }
+        let mut url = config.url.clone();
+        url.query_pairs_mut()
+            .clear()
+            .extend_pairs(self.settings.iter())
+            .append_pair("database", &config.database)
+            .append_pair("default_format", "Native")
+            .append_pair("query_id", query_id)
+            .append_pair("enable_http_compression", "1")
+            .append_pair("http_zlib_compression_level", STORED);
+        let request = self
+            .http
+            .post(url)
+            .header("X-ClickHouse-User", &config.user)
+            .header("X-ClickHouse-Key", config.password.expose_secret())
+            .header(ACCEPT_ENCODING, GZIP)
+            .multipart(form);
+        let patience = self.first_timeout();
+        let response = tokio::time::timeout(patience, request.send())
+            .await
+            .map_err(|_| SourceError::Stalled(patience))??;
+        let mut answer = Answer {
+            response,
+            patience,
+            idle_timeout: self.idle_timeout(),
+        };
+        let is_error = answer.header("X-ClickHouse-Exception-Code").is_some();
+        if answer.response.status() != StatusCode::OK || is_error {
+            return Err(answer.error().await);
+        }
+        if answer.is_gzip() {
+            Ok(answer)
+        } else {
+            let problem = "without gzip, which would prove that it is whole";
+            Err(SourceError::Answer(problem.to_owned()))
+        }
+    }
+}
+
+impl Answer {
+    /// Returns what an exception in the middle of this answer would be marked with.
+    pub(crate) fn exception_tag(&self) -> Option<String> {
+        self.header("X-ClickHouse-Exception-Tag").map(str::to_owned)
+    }
+
+    /// Returns the next bytes, or nothing at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks, or nothing comes for too long.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>, SourceError> {
+        let chunk = tokio::time::timeout(self.patience, self.response.chunk())
+            .await
+            .map_err(|_| SourceError::Stalled(self.patience))?;
+        self.patience = self.idle_timeout;
+        Ok(chunk?)
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    fn is_gzip(&self) -> bool {
+        self.header(CONTENT_ENCODING.as_str()) == Some(GZIP)
+    }
+
+    async fn error(&mut self) -> SourceError {
+        let mut inflate = self.is_gzip().then(Inflate::new);
+        let mut text = Vec::new();
+        while text.len() < ERROR_BYTES {
+            let chunk = match self.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => break,
+                Err(error) => return error,
+            };
+            match inflate.as_mut().map(|inflate| inflate.push(&chunk)) {
+                None => text.extend_from_slice(&chunk),
+                Some(Ok(bytes)) => text.extend_from_slice(&bytes),
+                Some(Err(error)) => return error,
+            }
+        }
+        let text = String::from_utf8_lossy(&text);
+        match Exception::parse(&text) {
+            Some(exception) => SourceError::Engine(exception),
+            None => SourceError::Answer(format!("{}: {text}", self.response.status())),
+        }
+    }
+}

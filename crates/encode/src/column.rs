@@ -13,6 +13,7 @@ use arrow::datatypes::{
 };
 
 use crate::error::EncodeError;
+use crate::json::{JsonStrings, Quotes, write_string};
 use crate::scalar::{Float, Number, Plain};
 
 /// A column, at the top of a batch or inside of another column.
@@ -43,7 +44,12 @@ pub(crate) enum Values {
 pub(crate) enum Text {
     Small(StringArray),
     Large(LargeStringArray),
-    Dictionary { keys: Vec<usize>, values: Box<Text> },
+    Dictionary {
+        keys: Vec<usize>,
+        values: Box<Text>,
+        /// The values as JSON strings, once they are asked for.
+        json: JsonStrings,
+    },
 }
 
 impl Column {
@@ -153,10 +159,32 @@ impl Text {
                         dictionary.normalized_keys()
                     },
                     values: Box::new(Self::new(values)?),
+                    json: JsonStrings::default(),
                 }
             }
             other => return Err(Unsupported(other.clone())),
         })
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Small(values) => values.len(),
+            Self::Large(values) => values.len(),
+            Self::Dictionary { keys, .. } => keys.len(),
+        }
+    }
+
+    /// Writes the text of a row that is not NULL as a JSON string. Those of a dictionary are escaped
+    /// once, and then copied for each row.
+    pub(crate) fn write_json<Q: Quotes>(&self, row: usize, out: &mut Vec<u8>) {
+        match self {
+            Self::Small(values) => write_string::<Q>(values.value(row), out),
+            Self::Large(values) => write_string::<Q>(values.value(row), out),
+            Self::Dictionary { keys, values, json } => {
+                let each = (0..values.len()).map(|index| values.value(index));
+                out.extend_from_slice(json.all::<Q>(each).get(keys[row]));
+            }
+        }
     }
 
     /// Returns the text of a row that is not NULL.
@@ -164,7 +192,7 @@ impl Text {
         match self {
             Self::Small(values) => values.value(row),
             Self::Large(values) => values.value(row),
-            Self::Dictionary { keys, values } => values.value(keys[row]),
+            Self::Dictionary { keys, values, .. } => values.value(keys[row]),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Rows and values as JSON, RFC 8259.
 
+use std::cell::OnceCell;
+
 use arrow::datatypes::Schema;
 
 use crate::column::{Column, Values, range};
@@ -9,6 +11,9 @@ use crate::scalar::NonFinite;
 pub(crate) trait Quotes {
     /// The mark.
     const MARK: &'static [u8];
+
+    /// Returns the place for strings with this mark.
+    fn of(strings: &JsonStrings) -> &OnceCell<Strings>;
 }
 
 /// As it is.
@@ -16,6 +21,10 @@ pub(crate) struct Bare;
 
 impl Quotes for Bare {
     const MARK: &'static [u8] = b"\"";
+
+    fn of(strings: &JsonStrings) -> &OnceCell<Strings> {
+        &strings.bare
+    }
 }
 
 /// Twice, inside of a quoted CSV cell.
@@ -23,6 +32,44 @@ pub(crate) struct Doubled;
 
 impl Quotes for Doubled {
     const MARK: &'static [u8] = b"\"\"";
+
+    fn of(strings: &JsonStrings) -> &OnceCell<Strings> {
+        &strings.doubled
+    }
+}
+
+/// Texts that are written again and again, as JSON strings.
+#[derive(Default)]
+pub(crate) struct JsonStrings {
+    bare: OnceCell<Strings>,
+    doubled: OnceCell<Strings>,
+}
+
+/// Strings one behind the other.
+pub(crate) struct Strings {
+    bytes: Vec<u8>,
+    /// Where each begins, and where the last ends.
+    bounds: Vec<usize>,
+}
+
+impl JsonStrings {
+    /// Returns the strings of `texts`, which are the same each time.
+    pub(crate) fn all<'a, Q: Quotes>(&self, texts: impl Iterator<Item = &'a str>) -> &Strings {
+        Q::of(self).get_or_init(|| {
+            let (mut bytes, mut bounds) = (Vec::new(), vec![0]);
+            for text in texts {
+                write_string::<Q>(text, &mut bytes);
+                bounds.push(bytes.len());
+            }
+            Strings { bytes, bounds }
+        })
+    }
+}
+
+impl Strings {
+    pub(crate) fn get(&self, index: usize) -> &[u8] {
+        &self.bytes[self.bounds[index]..self.bounds[index + 1]]
+    }
 }
 
 /// Writes rows as objects with their members in the order of the columns.
@@ -76,7 +123,7 @@ pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Ve
             plain.write(row, out);
             out.extend_from_slice(Q::MARK);
         }
-        Values::Text(text) => write_string::<Q>(text.value(row), out),
+        Values::Text(text) => text.write_json::<Q>(row, out),
         Values::List { offsets, items } => {
             separated(b'[', b']', range(offsets, row), out, |item, out| {
                 write_value::<Q>(items, item, out);
@@ -87,7 +134,7 @@ pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Ve
             keys,
             values,
         } => separated(b'{', b'}', range(offsets, row), out, |entry, out| {
-            write_string::<Q>(keys.value(entry), out);
+            keys.write_json::<Q>(entry, out);
             out.push(b':');
             write_value::<Q>(values, entry, out);
         }),
@@ -118,7 +165,7 @@ fn separated<T>(
     out.push(close);
 }
 
-fn write_string<Q: Quotes>(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn write_string<Q: Quotes>(text: &str, out: &mut Vec<u8>) {
     let text = text.as_bytes();
     out.extend_from_slice(Q::MARK);
     // Without a way out of the loop the compiler looks at many bytes at once.

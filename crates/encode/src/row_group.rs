@@ -14,7 +14,9 @@ use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata}
 use parquet::basic::{Compression, Encoding, GzipLevel, LogicalType, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{WriterProperties, WriterPropertiesPtr, WriterVersion};
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesPtr, WriterVersion,
+};
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
@@ -155,7 +157,9 @@ fn stored(field: &FieldRef) -> FieldRef {
     Arc::new(Field::clone(field).with_data_type(data_type))
 }
 
-/// Statistics, also of each page, and dictionaries are on by default; bloom filters are off.
+/// Statistics, also of each page, and dictionaries are on by default; bloom filters are off. What is
+/// in maps, lists and structs has no statistics: no reader skips rows by the least of their texts, and
+/// comparing them all takes as long as the rest of their encoding.
 ///
 /// Pages are of version 1, which every reader knows; what version 2 would bring for times, their
 /// encoding, is chosen here: rows are in the order of time, so that differences are small.
@@ -179,14 +183,19 @@ fn properties(
         .set_coerce_types(true)
         .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(metadata.collect()));
-    let times = schema
-        .columns()
-        .iter()
-        .filter(|column| matches!(column.logical_type_ref(), Some(LogicalType::Timestamp(_))));
-    let properties = times.fold(properties, |properties, column| {
+    let columns = schema.columns().iter();
+    let properties = columns.fold(properties, |mut properties, column| {
+        let path = column.path();
+        if path.parts().len() > 1 {
+            properties =
+                properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
+        if matches!(column.logical_type_ref(), Some(LogicalType::Timestamp(_))) {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path.clone(), Encoding::DELTA_BINARY_PACKED);
+        }
         properties
-            .set_column_dictionary_enabled(column.path().clone(), false)
-            .set_column_encoding(column.path().clone(), Encoding::DELTA_BINARY_PACKED)
     });
     Ok(properties.build())
 }

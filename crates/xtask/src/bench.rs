@@ -1,6 +1,7 @@
 //! Measures the release build. Two things are only ever compared by runs that alternate.
 
 mod export;
+mod latency;
 mod memory;
 mod rival;
 mod usage;
@@ -23,6 +24,11 @@ pub(crate) enum Command {
     /// is also in target/bench/export.json.
     Export(export::Args),
 
+    /// Small exports, from POST to COMPLETED: one at a time, and many that wait for a worker.
+    ///
+    /// The table is also in target/bench/latency.json.
+    Latency(latency::Args),
+
     /// The peak memory of a worker for exports of several sizes, which must not grow with them.
     ///
     /// Each export gets a worker of its own. The table is also in target/bench/memory.json.
@@ -33,6 +39,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: &Command) -> Result<()> {
     match command {
         Command::Export(args) => export::run(args).await,
+        Command::Latency(args) => latency::run(args).await,
         Command::Memory(args) => memory::run(args).await,
     }
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::preset::{Dataset, Day};
 
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(20);
 
 /// The files that the demo and the benchmarks ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -224,8 +224,8 @@ enum Next {
 }
 
 async fn say(stream: &mut impl Stream, text: &str) -> io::Result<()> {
-    stream.write_all(text.as_bytes()).await?;
-    stream.write_all(b"\r\n").await?;
+    // In one piece: the second of two would wait until the client has confirmed the first.
+    stream.write_all(format!("{text}\r\n").as_bytes()).await?;
     stream.flush().await
 }
 

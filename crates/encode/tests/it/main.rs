@@ -4,6 +4,7 @@ mod compression;
 mod csv;
 mod export;
 mod fixtures;
+mod forms;
 mod json;
 mod parquet;
 mod refused;

@@ -75,10 +75,15 @@ impl Report {
 
 /// Waits until nothing is left to do, and looks at everything.
 pub(crate) async fn check(world: &World, stage: &Stage<'_>, bodies: &[String]) -> Result<Report> {
-    eventually("that nothing is left to do", async || {
-        Ok((world.left_to_do().await? == 0).then_some(()))
-    })
-    .await?;
+    // All of it may take longer than one wait has patience for, as long as it gets less.
+    let mut left = world.left_to_do().await?;
+    while left > 0 {
+        left = eventually("that less is left to do", async || {
+            let now = world.left_to_do().await?;
+            Ok((now < left).then_some(now))
+        })
+        .await?;
+    }
     // What nobody knows of is found by the sweep, which looks every few seconds.
     let started = Instant::now();
     let mut violations = world.violations().await?;

@@ -99,15 +99,6 @@ impl PartUploads {
         }
     }
 
-    /// Waits for all parts and returns those that were not taken before, in the order of the file.
-    ///
-    /// # Errors
-    ///
-    /// That of the first part that failed.
-    pub async fn finish(mut self) -> Result<Vec<UploadedPart>, SinkError> {
-        self.wait_up_to(u16::MAX).await
-    }
-
     fn collect_finished(&mut self) -> Result<(), SinkError> {
         while let Some(finished) = self.tasks.try_join_next() {
             self.collect(finished)?;

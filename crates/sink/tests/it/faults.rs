@@ -10,7 +10,7 @@ use sink::{PartUploads, S3Config, Sink, SinkError};
 use tokio::sync::Semaphore;
 
 use crate::proxy::{Fate, Proxy};
-use crate::support::{MIB, download, file, fresh_config, kind, parts};
+use crate::support::{LAST_PART, MIB, download, file, fresh_config, kind, parts};
 
 const SLOW_DOWN: &str = "<Error><Code>SlowDown</Code><Message>Reduce it.</Message></Error>";
 
@@ -222,7 +222,7 @@ async fn complete(sink: &Sink, size: usize) -> Result<(), SinkError> {
     for part in parts(sink, file(size)).expect("it fits") {
         uploads.submit(part).await?;
     }
-    let uploaded = uploads.finish().await?;
+    let uploaded = uploads.wait_up_to(LAST_PART).await?;
     sink.complete_upload("key", &upload, &uploaded, size as u64)
         .await
 }

@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use sink::{Part, PartUploads, Sink, SinkError, UploadId, UploadedPart};
 
 use crate::proxy::{Fate, Proxy};
-use crate::support::{MIB, download, file, fresh_config, fresh_sink, kind, parts};
+use crate::support::{LAST_PART, MIB, download, file, fresh_config, fresh_sink, kind, parts};
 
 #[tokio::test]
 async fn a_file_in_parts_reads_back_equal() -> anyhow::Result<()> {
@@ -19,7 +19,7 @@ async fn a_file_in_parts_reads_back_equal() -> anyhow::Result<()> {
     for part in parts(&sink, file.clone())? {
         uploads.submit(part).await?;
     }
-    let uploaded = uploads.finish().await?;
+    let uploaded = uploads.wait_up_to(LAST_PART).await?;
     let sizes: Vec<_> = uploaded
         .iter()
         .map(|part| (part.number, part.size_bytes))

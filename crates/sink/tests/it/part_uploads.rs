@@ -10,7 +10,7 @@ use sink::{Part, PartUploads, Sink, SinkError, UploadedPart};
 use tokio::sync::Semaphore;
 
 use crate::proxy::{Fate, Proxy};
-use crate::support::{MIB, download, file, fresh_config, kind, parts};
+use crate::support::{LAST_PART, MIB, download, file, fresh_config, kind, parts};
 
 #[tokio::test]
 async fn uploads_stay_within_their_budget() -> anyhow::Result<()> {
@@ -50,7 +50,7 @@ async fn uploads_stay_within_their_budget() -> anyhow::Result<()> {
     for part in parts {
         uploads.submit(part).await?;
     }
-    let uploaded = uploads.finish().await?;
+    let uploaded = uploads.wait_up_to(LAST_PART).await?;
     sink.complete_upload("key", &upload, &uploaded, file.len() as u64)
         .await?;
     assert_eq!(download(&sink, "key").await?, file);
@@ -101,7 +101,7 @@ async fn parts_are_taken_in_the_order_of_the_file() -> anyhow::Result<()> {
 
     gate.add_permits(1);
     assert_eq!(numbers(&uploads.wait_up_to(6).await?), [5, 6]);
-    assert_eq!(numbers(&uploads.finish().await?), [9]);
+    assert_eq!(numbers(&uploads.wait_up_to(LAST_PART).await?), [9]);
     Ok(())
 }
 
@@ -121,7 +121,7 @@ async fn a_part_that_failed_is_never_passed_over() -> anyhow::Result<()> {
     let error = uploads.wait_up_to(3).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::StorageDenied);
     assert_eq!(uploads.uploaded_up_to(3)?, None);
-    let error = uploads.finish().await.unwrap_err();
+    let error = uploads.wait_up_to(LAST_PART).await.unwrap_err();
     assert!(matches!(error, SinkError::BrokenParts(_)), "{error:?}");
     Ok(())
 }

@@ -10,6 +10,9 @@ use sink::{ObjectKind, Part, PresignedUrl, S3Config, Sink};
 
 pub(crate) const MIB: usize = 1024 * 1024;
 
+/// The highest number that a part can have.
+pub(crate) const LAST_PART: u16 = 10_000;
+
 /// The settings for a new, empty bucket.
 pub(crate) async fn fresh_config() -> anyhow::Result<S3Config> {
     let env = Env::shared();

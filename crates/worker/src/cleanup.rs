@@ -49,7 +49,7 @@ impl Cleaner {
             }
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms)) => {}
+                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -73,7 +73,7 @@ impl Cleaner {
                 () = stop.cancelled() => break,
             }
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms)) => {}
+                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
                 () = stop.cancelled() => {}
             }
         }

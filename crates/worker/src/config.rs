@@ -1,7 +1,7 @@
 //! The configuration of the worker.
 
 use std::net::SocketAddr;
-use std::num::{NonZeroU32, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use domain::{ExportJob, Format, OrganizationId};
@@ -55,11 +55,11 @@ pub struct WorkerConfig {
     /// Jobs at once.
     pub jobs: NonZeroU32,
     /// How long a claim holds without a renewal.
-    pub lease_s: u64,
+    pub lease_s: NonZeroU64,
     /// How many workers in a row a job may stop, without progress in between, before it fails.
     pub max_deaths: NonZeroU32,
     /// How often Postgres is asked for work that no wake-up told of.
-    pub poll_interval_ms: u64,
+    pub poll_interval_ms: NonZeroU64,
     /// How long running jobs may go on after SIGTERM.
     pub shutdown_grace_s: u64,
 }
@@ -67,12 +67,12 @@ pub struct WorkerConfig {
 impl WorkerConfig {
     /// How long a claim holds without a renewal.
     pub fn lease(&self) -> Duration {
-        Duration::from_secs(self.lease_s)
+        Duration::from_secs(self.lease_s.get())
     }
 
     /// How often Postgres is asked for work.
     pub fn poll_interval(&self) -> Duration {
-        Duration::from_millis(self.poll_interval_ms)
+        Duration::from_millis(self.poll_interval_ms.get())
     }
 
     /// How long running jobs may go on after SIGTERM.
@@ -161,7 +161,7 @@ impl RetentionConfig {
 #[derive(Clone, Debug, Deserialize)]
 pub struct CleanupConfig {
     /// How often Postgres is asked for files whose time is over and for what is to be removed.
-    pub poll_interval_ms: u64,
+    pub poll_interval_ms: NonZeroU64,
     /// How long a removal waits after it has failed.
     #[serde(flatten)]
     pub backoff: Backoff,
@@ -175,9 +175,9 @@ pub struct CleanupConfig {
 #[derive(Clone, Debug, Deserialize)]
 pub struct NotificationConfig {
     /// How often Postgres is asked for e-mails that are due.
-    pub poll_interval_ms: u64,
+    pub poll_interval_ms: NonZeroU64,
     /// How long one process may take to send one e-mail before another tries.
-    pub lease_s: u64,
+    pub lease_s: NonZeroU64,
     /// When a mail is tried again, and how often.
     #[serde(flatten)]
     pub retry: RetryConfig,

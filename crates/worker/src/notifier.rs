@@ -72,7 +72,7 @@ impl Notifier {
             }
             tokio::select! {
                 () = self.wake.notified() => {}
-                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms)) => {}
+                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
                 () = stop.cancelled() => {}
             }
         }
@@ -81,7 +81,7 @@ impl Notifier {
     /// Sends one e-mail, or says that none is due.
     async fn send_next(&self) -> Result<bool, StoreError> {
         let asked = Instant::now();
-        let lease = Duration::from_secs(self.config.lease_s);
+        let lease = Duration::from_secs(self.config.lease_s.get());
         let claimed = notifications::claim_due(&mut *acquire(&self.pool).await?, lease).await?;
         let Some(due) = claimed else {
             return Ok(false);

@@ -143,6 +143,9 @@ class Handler(BaseHTTPRequestHandler):
                     self._write_chunk(self.gzip.finish())
                 self.wfile.write(b"0\r\n\r\n")
             else:
+                # A server packs nothing into nothing.
+                if not rest:
+                    self.gzip = None
                 body = b"".join([self.gzip.pack(rest), self.gzip.finish()]) if self.gzip else bytes(rest)
                 self._send(200, body, format=format)
         finally:

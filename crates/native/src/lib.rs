@@ -19,7 +19,7 @@
 //! | `Bool` | `Boolean` | |
 //! | `Decimal(P, S)` | `Decimal128(P, S)`, from P = 39 on `Decimal256(P, S)` | |
 //! | `String` | `Binary` | ClickHouse's strings are any bytes |
-//! | `FixedString(N)` | `Binary` | with the zeros at its end |
+//! | `FixedString(N)` | `FixedSizeBinary(N)` | with the zeros at its end |
 //! | `Date`, `Date32` | `Date32` | |
 //! | `DateTime`, `DateTime('Zone')` | `Timestamp(Second, Zone)` | without a zone: `UTC`, since it is an instant |
 //! | `DateTime64(P)`, `DateTime64(P, 'Zone')` | `Timestamp(unit, Zone)` | P = 0: seconds, 1 to 3: milli-, 4 to 6: micro-, 7 to 9: nanoseconds |

@@ -102,7 +102,10 @@ impl Type {
                 DataType::Decimal128(*precision, *scale)
             }
             Self::Decimal { precision, scale } => DataType::Decimal256(*precision, *scale),
-            Self::String | Self::FixedString(_) => DataType::Binary,
+            Self::String => DataType::Binary,
+            Self::FixedString(width) => {
+                DataType::FixedSizeBinary(i32::try_from(*width).unwrap_or(i32::MAX))
+            }
             Self::Date | Self::Date32 => DataType::Date32,
             Self::DateTime { zone } => DataType::Timestamp(TimeUnit::Second, Some(zone.clone())),
             Self::DateTime64 { precision, zone } => {

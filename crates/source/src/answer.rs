@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
 use reqwest::multipart::Form;
 use reqwest::{Response, StatusCode};
 use secrecy::ExposeSecret;
@@ -16,6 +16,8 @@ use crate::error::SourceError;
 use crate::exception::Exception;
 use crate::inflate::Inflate;
 use crate::sql::Statement;
+
+const EXCEPTION_CODE: &str = "X-ClickHouse-Exception-Code";
 
 const GZIP: &str = "gzip";
 
@@ -34,7 +36,7 @@ pub(crate) struct Answer {
 }
 
 impl ClickHouse {
-    /// Sends a query and returns once the answer begins: gzip around Native.
+    /// Sends a query and returns once the answer begins: gzip around Native, or no bytes at all.
     ///
     /// # Errors
     ///
@@ -45,6 +47,9 @@ impl ClickHouse {
         query_id: &str,
     ) -> Result<Answer, SourceError> {
         let config = &*self.config;
+        let mut password = HeaderValue::from_bytes(config.password.expose_secret().as_bytes())
+            .map_err(|_| SourceError::Password)?;
+        password.set_sensitive(true);
         // A form, since a URL may not be as long as filters can be.
         let mut form = Form::new().text("query", statement.sql);
         for (name, parameter) in statement.parameters {
@@ -63,7 +68,7 @@ impl ClickHouse {
             .http
             .post(url)
             .header("X-ClickHouse-User", &config.user)
-            .header("X-ClickHouse-Key", config.password.expose_secret())
+            .header("X-ClickHouse-Key", password)
             .header(ACCEPT_ENCODING, GZIP)
             .multipart(form);
         let patience = self.first_timeout();
@@ -75,16 +80,11 @@ impl ClickHouse {
             patience,
             idle_timeout: self.idle_timeout(),
         };
-        let is_error = answer.header("X-ClickHouse-Exception-Code").is_some();
+        let is_error = answer.header(EXCEPTION_CODE).is_some();
         if answer.response.status() != StatusCode::OK || is_error {
             return Err(answer.error().await);
         }
-        if answer.is_gzip() {
-            Ok(answer)
-        } else {
-            let problem = "without gzip, which would prove that it is whole";
-            Err(SourceError::Answer(problem.to_owned()))
-        }
+        Ok(answer)
     }
 }
 
@@ -92,6 +92,20 @@ impl Answer {
     /// Returns what an exception in the middle of this answer would be marked with.
     pub(crate) fn exception_tag(&self) -> Option<String> {
         self.header("X-ClickHouse-Exception-Tag").map(str::to_owned)
+    }
+
+    /// Checks that the answer, which has bytes, comes in gzip.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Answer`] when it does not.
+    pub(crate) fn check_encoding(&self) -> Result<(), SourceError> {
+        if self.is_gzip() {
+            Ok(())
+        } else {
+            let problem = "without gzip, which would prove that it is whole";
+            Err(SourceError::Answer(problem.to_owned()))
+        }
     }
 
     /// Returns the next bytes, or nothing at the end.
@@ -115,25 +129,36 @@ impl Answer {
         self.header(CONTENT_ENCODING.as_str()) == Some(GZIP)
     }
 
+    /// Returns what is wrong, as far as there is anything to read of it.
     async fn error(&mut self) -> SourceError {
         let mut inflate = self.is_gzip().then(Inflate::new);
         let mut text = Vec::new();
-        while text.len() < ERROR_BYTES {
-            let chunk = match self.chunk().await {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) => break,
-                Err(error) => return error,
-            };
-            match inflate.as_mut().map(|inflate| inflate.push(&chunk)) {
-                None => text.extend_from_slice(&chunk),
-                Some(Ok(bytes)) => text.extend_from_slice(&bytes),
-                Some(Err(error)) => return error,
+        while text.len() < ERROR_BYTES
+            && let Ok(Some(chunk)) = self.chunk().await
+        {
+            let mut packed = &chunk[..];
+            match &mut inflate {
+                None => text.extend_from_slice(packed),
+                Some(inflate) => {
+                    while text.len() < ERROR_BYTES
+                        && let Ok(Some(bytes)) = inflate.next(&mut packed)
+                    {
+                        text.extend_from_slice(&bytes);
+                    }
+                }
             }
         }
-        let text = String::from_utf8_lossy(&text);
-        match Exception::parse(&text) {
+        let code = self
+            .header(EXCEPTION_CODE)
+            .and_then(|code| code.parse().ok());
+        let of_header = |code| Exception {
+            code,
+            name: String::new(),
+        };
+        match Exception::parse(&String::from_utf8_lossy(&text)).or(code.map(of_header)) {
             Some(exception) => SourceError::Engine(exception),
-            None => SourceError::Answer(format!("{}: {text}", self.response.status())),
+            // The text is nobody's exception, but could quote the filter all the same.
+            None => SourceError::Answer(self.response.status().to_string()),
         }
     }
 }

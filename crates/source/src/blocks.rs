@@ -4,6 +4,7 @@
 //! the same rows again gives the same blocks.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, DataType, Int32Type};
 
 /// How large a block may be.
@@ -24,7 +25,15 @@ pub(crate) struct Cutter {
     batches: Vec<RecordBatch>,
     rows: usize,
     bytes: usize,
+    /// How many batches there are at the end that are small.
+    small: usize,
 }
+
+/// Rows of a batch that is not small.
+const FEW_ROWS: usize = 256;
+
+/// How many small batches become one.
+const MANY_BATCHES: usize = 64;
 
 impl Cutter {
     pub(crate) fn new(limits: BlockLimits) -> Self {
@@ -36,6 +45,7 @@ impl Cutter {
             batches: Vec::new(),
             rows: 0,
             bytes: 0,
+            small: 0,
         }
     }
 
@@ -67,13 +77,32 @@ impl Cutter {
         self.rows += batch.num_rows();
         self.bytes += bytes;
         if batch.num_rows() > 0 {
+            self.small = if batch.num_rows() < FEW_ROWS {
+                self.small + 1
+            } else {
+                0
+            };
             self.batches.push(batch);
+        }
+        if self.small == MANY_BATCHES {
+            self.join_small();
+        }
+    }
+
+    /// Joins the last batches, all of them small: each takes memory besides that of its rows.
+    fn join_small(&mut self) {
+        let start = self.batches.len() - std::mem::take(&mut self.small);
+        let small = &self.batches[start..];
+        // What cannot be joined can stay as it is.
+        if let Ok(joined) = concat_batches(&small[0].schema(), small) {
+            self.batches.truncate(start);
+            self.batches.push(joined);
         }
     }
 
     /// Returns the last block, if there are rows for one.
     pub(crate) fn take(&mut self) -> Option<Vec<RecordBatch>> {
-        (self.rows, self.bytes) = (0, 0);
+        (self.rows, self.bytes, self.small) = (0, 0, 0);
         let batches = std::mem::take(&mut self.batches);
         (!batches.is_empty()).then_some(batches)
     }
@@ -109,9 +138,17 @@ fn add_bytes(array: &ArrayRef, ends: &[usize], sizes: &mut [usize]) {
     match array.data_type() {
         DataType::Utf8 => {
             let offsets = array.as_string::<i32>().offsets();
+            let length = |from: usize, to: usize| (offsets[to] - offsets[from]).as_usize();
             for (size, ends) in each {
-                *size += (offsets[ends[1]] - offsets[ends[0]]).as_usize();
                 *size += (ends[1] - ends[0]) * OFFSET_BYTES;
+                *size += match array.nulls().filter(|nulls| nulls.null_count() > 0) {
+                    None => length(ends[0], ends[1]),
+                    // There may be anything in place of a NULL, and anything else the next time.
+                    Some(nulls) => (ends[0]..ends[1])
+                        .filter(|row| nulls.is_valid(*row))
+                        .map(|row| length(row, row + 1))
+                        .sum(),
+                };
             }
         }
         DataType::Dictionary(..) => {

@@ -59,6 +59,14 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
     match (array.data_type(), target) {
         (source, target) if source == target => Ok(Arc::clone(array)),
         (DataType::Binary, DataType::Utf8) => Ok(Arc::new(text(array.as_binary()))),
+        (DataType::FixedSizeBinary(_), DataType::Utf8) => {
+            // As ClickHouse casts it: without the zeros that fill it up.
+            let trimmed = array.as_fixed_size_binary().iter().map(|value| {
+                let end = |value: &[u8]| value.iter().rposition(|byte| *byte != 0);
+                value.map(|value| &value[..end(value).map_or(0, |last| last + 1)])
+            });
+            Ok(Arc::new(text(&trimmed.collect())))
+        }
         (DataType::Dictionary(..), DataType::Utf8) => {
             let dictionary = array.as_any_dictionary();
             let values = self::array(dictionary.values(), target)?;
@@ -88,7 +96,7 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
             structure(array.as_struct(), fields).map(|array| Arc::new(array) as ArrayRef)
         }
         (source, DataType::Utf8) => Err(format!(
-            "is {source} and no text; CAST it to String in its definition"
+            "has {source} where a text should be; its definition must CAST it"
         )),
         (source, target) => Err(format!("is {source} instead of {target}")),
     }

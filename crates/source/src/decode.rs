@@ -13,6 +13,9 @@ use crate::inflate::Inflate;
 /// How many bytes of an answer that makes no sense are read on, for the exception behind them.
 const EXCEPTION_BYTES: usize = 64 * 1024;
 
+/// What `clickhouse.max_block_rows` rows may have in sum.
+const BLOCK_BYTES: usize = 1 << 30;
+
 /// Decodes one answer.
 pub(crate) struct Decoder {
     inflate: Inflate,
@@ -27,7 +30,10 @@ impl Decoder {
     pub(crate) fn new(schema: SchemaRef, exception_tag: Option<String>) -> Self {
         Self {
             inflate: Inflate::new(),
-            native: native::Decoder::new(Limits::default()),
+            native: native::Decoder::new(Limits {
+                block_bytes: BLOCK_BYTES,
+                ..Limits::default()
+            }),
             schema,
             tail: Tail::new(exception_tag),
         }
@@ -52,11 +58,11 @@ impl Decoder {
             Err(error) => {
                 let mut more = EXCEPTION_BYTES;
                 for chunk in chunks {
-                    let Ok(bytes) = self.inflate.push(&chunk) else {
-                        break;
-                    };
-                    self.tail.push(&bytes);
-                    more = more.saturating_sub(bytes.len());
+                    let mut packed = &chunk[..];
+                    while let Ok(Some(bytes)) = self.inflate.next(&mut packed) {
+                        self.tail.push(&bytes);
+                        more = more.saturating_sub(bytes.len());
+                    }
                     if more == 0 {
                         break;
                     }
@@ -72,11 +78,13 @@ impl Decoder {
         chunk: &[u8],
         each: &mut impl FnMut(RecordBatch),
     ) -> Result<(), SourceError> {
-        let bytes = self.inflate.push(chunk)?;
-        self.tail.push(&bytes);
-        self.native.push(bytes);
-        while let Some(block) = self.native.next_block().map_err(SourceError::Native)? {
-            each(canonical::batch(&block.batch, &self.schema)?);
+        let mut packed = chunk;
+        while let Some(bytes) = self.inflate.next(&mut packed)? {
+            self.tail.push(&bytes);
+            self.native.push(bytes);
+            while let Some(block) = self.native.next_block().map_err(SourceError::Native)? {
+                each(canonical::batch(&block.batch, &self.schema)?);
+            }
         }
         Ok(())
     }

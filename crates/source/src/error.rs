@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::{Classify, ErrorClass, ErrorCode};
+use native::{ColumnError, NativeError};
 
 use crate::exception::Exception;
 
@@ -22,6 +23,9 @@ pub enum SourceError {
     /// A statement that is no export could not be sent, or its answer not be read.
     #[error("asking clickhouse failed")]
     Client(#[source] clickhouse::error::Error),
+    /// The password of the configuration has characters that no header can have.
+    #[error("the password for clickhouse cannot be sent")]
+    Password,
     /// Nothing came for too long.
     #[error("clickhouse sent nothing for {} s", .0.as_secs())]
     Stalled(Duration),
@@ -36,7 +40,7 @@ pub enum SourceError {
     Gzip(#[source] flate2::DecompressError),
     /// The answer is not what Native looks like.
     #[error("the answer of clickhouse could not be decoded")]
-    Native(#[source] native::NativeError),
+    Native(#[source] NativeError),
     /// The answer has other columns than the query.
     #[error("the answer of clickhouse has the wrong columns: {0}")]
     Schema(String),
@@ -63,11 +67,37 @@ impl From<reqwest::Error> for SourceError {
     }
 }
 
+/// Says whether a column has a type that does not come as it is: it needs a cast in its definition.
+fn is_unreadable(error: &NativeError) -> bool {
+    matches!(
+        error,
+        NativeError::Column {
+            reason: ColumnError::Type(_),
+            ..
+        }
+    )
+}
+
+/// Says whether the rows that come in one piece are too large for it.
+fn is_too_large(error: &NativeError) -> bool {
+    matches!(
+        error,
+        NativeError::Limit { .. }
+            | NativeError::Column {
+                reason: ColumnError::TooLarge(_),
+                ..
+            }
+    )
+}
+
 impl Classify for SourceError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Engine(exception) if exception.is_permanent() => ErrorClass::Permanent,
             Self::Schema(_) => ErrorClass::Permanent,
+            Self::Native(error) if is_unreadable(error) || is_too_large(error) => {
+                ErrorClass::Permanent
+            }
             _ => ErrorClass::TRANSIENT,
         }
     }
@@ -77,6 +107,8 @@ impl Classify for SourceError {
             Self::Engine(exception) if exception.is_limit() => ErrorCode::SourceLimit,
             Self::Engine(exception) if exception.is_permanent() => ErrorCode::SourceRejected,
             Self::Schema(_) => ErrorCode::SourceRejected,
+            Self::Native(error) if is_unreadable(error) => ErrorCode::SourceRejected,
+            Self::Native(error) if is_too_large(error) => ErrorCode::SourceLimit,
             Self::Stopped(_) => ErrorCode::Internal,
             _ => ErrorCode::SourceUnavailable,
         }

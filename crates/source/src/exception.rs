@@ -34,12 +34,14 @@ const REJECTIONS: &[u32] = &[
 impl Exception {
     /// Reads `Code: 62. DB::Exception: … (SYNTAX_ERROR) (version …)`.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (_, rest) = text.split_once("Code: ")?;
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let code = rest[..digits].parse().ok()?;
-        rest[digits..].starts_with(". DB::").then(|| Self {
-            code,
-            name: name(rest),
+        text.match_indices("Code: ").find_map(|(at, word)| {
+            let rest = &text[at + word.len()..];
+            let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+            let code = rest[..digits].parse().ok()?;
+            rest[digits..].starts_with(". DB::").then(|| Self {
+                code,
+                name: name(rest),
+            })
         })
     }
 
@@ -88,9 +90,12 @@ impl Tail {
     pub(crate) fn exception(&self) -> Option<Exception> {
         let text = String::from_utf8_lossy(&self.bytes);
         let Some(tag) = &self.tag else {
-            let line = text.strip_suffix('\n')?;
-            let line = &line[line.rfind("Code: ")?..];
-            return line.ends_with("))").then(|| Exception::parse(line))?;
+            let (_, last) = text
+                .strip_suffix('\n')?
+                .rsplit_once('\n')
+                .unwrap_or(("", &text));
+            let says_version = last.contains(" (version ") && last.trim_end().ends_with(')');
+            return says_version.then(|| Exception::parse(last))?;
         };
         let marked = text.strip_suffix(MARK)?.strip_suffix(tag.as_str())?;
         let before = format!("{MARK}{tag}\r\n");
@@ -142,6 +147,9 @@ mod tests {
         assert_eq!(exception(None, &format!("{rows} and more rows")), None);
         assert_eq!(exception(None, "Code: 62 is a log line"), None);
         assert_eq!(exception(None, ""), None);
+        let nested = "\0rows\0Status Code: 5, Code: 279. DB::Exception: All tries failed: Code: 210. \
+                      DB::NetException: refused (NETWORK_ERROR) (version 23.8)\n";
+        assert_eq!(exception(None, nested), Some(279));
 
         let mark = "\r\n__exception__\r\n";
         let (tag, length) = ("abcdefghijklmnop", TEXT.len());

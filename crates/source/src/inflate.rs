@@ -11,6 +11,9 @@ use crate::error::SourceError;
 /// The window of deflate: 32 KiB, the largest there is.
 const WINDOW_BITS: u8 = 15;
 
+/// What comes out at once, at most, however well it was packed.
+const PIECE_BYTES: usize = 1024 * 1024;
+
 /// The least room that is made for what comes out.
 const ROOM: usize = 16 * 1024;
 
@@ -28,30 +31,29 @@ impl Inflate {
         }
     }
 
-    /// Takes the next bytes and returns what they unpack to.
+    /// Takes bytes from the front of `packed` and returns what they unpack to, or nothing when there
+    /// is no more to come from them.
     ///
     /// # Errors
     ///
     /// When they are no gzip, have another checksum, or go on behind the end.
-    pub(crate) fn push(&mut self, mut packed: &[u8]) -> Result<Bytes, SourceError> {
-        let mut out = Vec::with_capacity(packed.len() + ROOM);
-        while !packed.is_empty() {
-            if self.is_whole {
-                return Err(SourceError::Trailing);
-            }
-            if out.len() == out.capacity() {
-                out.reserve(out.len());
-            }
+    pub(crate) fn next(&mut self, packed: &mut &[u8]) -> Result<Option<Bytes>, SourceError> {
+        let mut out = Vec::new();
+        if !self.is_whole {
+            out.reserve_exact((packed.len() + ROOM).min(PIECE_BYTES));
             let before = self.stream.total_in();
             let status = self
                 .stream
                 .decompress_vec(packed, &mut out, FlushDecompress::None)
                 .map_err(SourceError::Gzip)?;
             let used = self.stream.total_in() - before;
-            packed = &packed[usize::try_from(used).unwrap_or(packed.len())..];
+            *packed = &packed[usize::try_from(used).unwrap_or(packed.len())..];
             self.is_whole = status == Status::StreamEnd;
         }
-        Ok(out.into())
+        if self.is_whole && !packed.is_empty() {
+            return Err(SourceError::Trailing);
+        }
+        Ok((!out.is_empty()).then(|| out.into()))
     }
 
     /// Says whether the end has come, with the right checksum and length.
@@ -67,7 +69,7 @@ mod tests {
     use flate2::Compression;
     use flate2::write::GzEncoder;
 
-    use super::Inflate;
+    use super::{Inflate, PIECE_BYTES};
     use crate::error::SourceError;
 
     fn packed(text: &[u8], level: u32) -> Vec<u8> {
@@ -79,15 +81,19 @@ mod tests {
     fn unpack(packed: &[u8], chunk: usize) -> Result<(Vec<u8>, bool), SourceError> {
         let mut inflate = Inflate::new();
         let mut text = Vec::new();
-        for chunk in packed.chunks(chunk) {
-            text.extend_from_slice(&inflate.push(chunk)?);
+        for mut chunk in packed.chunks(chunk) {
+            while let Some(bytes) = inflate.next(&mut chunk)? {
+                assert!(bytes.len() <= PIECE_BYTES);
+                text.extend_from_slice(&bytes);
+            }
+            assert!(chunk.is_empty());
         }
         Ok((text, inflate.is_whole()))
     }
 
     #[test]
     fn what_was_packed_comes_out_however_it_is_cut_into_chunks() {
-        let text = "a line that comes again and again\n".repeat(20_000);
+        let text = "a line that comes again and again\n".repeat(100_000);
         for level in [0, 1, 9] {
             let packed = packed(text.as_bytes(), level);
             for chunk in [1, 7, 1_000, packed.len()] {

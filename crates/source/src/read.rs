@@ -48,19 +48,37 @@ impl ClickHouse {
         query_id: &str,
         limits: BlockLimits,
     ) -> Result<Blocks, SourceError> {
-        let answer = self.ask(sql::rows(query, slice), query_id).await?;
+        let mut answer = self.ask(sql::rows(query, slice), query_id).await?;
+        let Some(first) = answer.chunk().await? else {
+            return self.nothing(query, slice).await;
+        };
+        answer.check_encoding()?;
         let decoder = Decoder::new(query.schema(), answer.exception_tag());
         let cutter = Cutter::new(limits);
         let (block_sender, receiver) = mpsc::channel(1);
         let task = tokio::spawn(async move {
             let (chunk_sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
             let thread = spawn_blocking(move || decode(chunks, decoder, cutter, &block_sender));
-            let arrived = receive(answer, chunk_sender).await;
+            let arrived = receive(first, answer, chunk_sender).await;
             outcome(arrived, thread.await.map_err(SourceError::Stopped)?)
         });
         Ok(Blocks {
             receiver,
             task,
+            state: State::Running,
+        })
+    }
+
+    /// Believes an answer of no bytes if there are no rows: ClickHouse packs nothing into nothing.
+    async fn nothing(&self, query: &Query, slice: TimeRange) -> Result<Blocks, SourceError> {
+        let counts: Vec<u64> = self.fetch_all(sql::count(query, slice)).await?;
+        if counts.iter().any(|rows| *rows > 0) {
+            return Err(SourceError::Truncated);
+        }
+        let (_, receiver) = mpsc::channel(1);
+        Ok(Blocks {
+            receiver,
+            task: tokio::spawn(async { Ok(()) }),
             state: State::Running,
         })
     }
@@ -111,18 +129,24 @@ fn outcome(
     decoded: Result<(), SourceError>,
 ) -> Result<(), SourceError> {
     match (arrived, decoded) {
-        // An exception is the last word of a connection that broke.
-        (Err(_), Err(error @ SourceError::Engine(_))) | (Err(error), _) => Err(error),
-        (Ok(()), decoded) => decoded,
+        // That of a broken connection was cut is nothing new.
+        (Err(error), Err(SourceError::Truncated)) => Err(error),
+        (_, decoded) => decoded,
     }
 }
 
 /// Takes chunks from the network until the answer ends or nobody wants more.
-async fn receive(mut answer: Answer, chunks: mpsc::Sender<Bytes>) -> Result<(), SourceError> {
-    while let Some(chunk) = answer.chunk().await? {
-        if chunks.send(chunk).await.is_err() {
+async fn receive(
+    first: Bytes,
+    mut answer: Answer,
+    chunks: mpsc::Sender<Bytes>,
+) -> Result<(), SourceError> {
+    let mut chunk = Some(first);
+    while let Some(bytes) = chunk {
+        if chunks.send(bytes).await.is_err() {
             break;
         }
+        chunk = answer.chunk().await?;
     }
     Ok(())
 }

@@ -145,6 +145,15 @@ fn selected(sql: &str, column_type: &ColumnType, query: &Query) -> String {
     }
 }
 
+/// Counts the rows of a slice.
+pub(crate) fn count(query: &Query, slice: TimeRange) -> Statement {
+    let inner = Builder::union(query, slice, |_| vec!["1".to_owned()]);
+    Statement {
+        sql: format!("SELECT count() AS rows\nFROM (\n{}\n)", inner.sql),
+        parameters: inner.parameters,
+    }
+}
+
 fn cast(sql: &str, column_type: &ColumnType) -> String {
     let clickhouse = column_type.clickhouse().replace('\'', "\\'");
     format!("CAST({sql}, '{clickhouse}')")

@@ -16,7 +16,8 @@ fn in_dictionaries(array: &ArrayRef) -> ArrayRef {
     match array.data_type() {
         DataType::Utf8 => {
             let keys = Box::new(DataType::Int32);
-            cast(array, &DataType::Dictionary(keys, Box::new(DataType::Utf8))).unwrap()
+            cast(array, &DataType::Dictionary(keys, Box::new(DataType::Utf8)))
+                .expect("a text can be in a dictionary")
         }
         DataType::List(field) => {
             let list = array.as_list::<i32>();
@@ -60,14 +61,18 @@ fn batch_in_dictionaries(batch: &RecordBatch) -> RecordBatch {
     let schema = batch.schema();
     let fields = schema.fields().iter().zip(&columns);
     let fields: Vec<_> = fields.map(|(field, array)| of(field, array)).collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap()
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+        .expect("the fields are those of the columns")
 }
 
 fn bytes(encoder: &Encoder, batches: &[RecordBatch]) -> Vec<u8> {
-    let block = encoder.encode(batches, BlockPosition::First).unwrap();
+    let block = encoder
+        .encode(batches, BlockPosition::First)
+        .expect("the rows can be encoded");
     let mut assembler = encoder.assembler();
-    let block = assembler.push(block).unwrap();
-    [&block[..], &assembler.finish().unwrap()].concat()
+    let block = assembler.push(block).expect("it is the first");
+    let end = assembler.finish().expect("the file can be ended");
+    [&block[..], &end].concat()
 }
 
 proptest! {

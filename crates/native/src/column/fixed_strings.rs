@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BinaryArray};
-use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::array::{ArrayRef, FixedSizeBinaryArray};
+use arrow::buffer::NullBuffer;
 
 use crate::column::Column;
 use crate::column::history::History;
@@ -51,12 +51,9 @@ impl Column for FixedStrings {
 
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ColumnError> {
         self.history.remember(self.rows, self.values.len());
-        let offsets = OffsetBuffer::from_repeated_length(self.width, self.rows);
+        let width = i32::try_from(self.width).map_err(|_| ColumnError::TooLarge("bytes"))?;
         let values = std::mem::take(&mut self.values);
-        Ok(Arc::new(BinaryArray::try_new(
-            offsets,
-            values.into(),
-            nulls,
-        )?))
+        let array = FixedSizeBinaryArray::try_new(width, values.into(), nulls)?;
+        Ok(Arc::new(array))
     }
 }

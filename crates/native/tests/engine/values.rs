@@ -50,7 +50,13 @@ fn values(array: &ArrayRef, of: &Type) -> Vec<Value> {
 fn plain(array: &ArrayRef, of: &Type) -> Vec<Value> {
     match of {
         Type::Nullable(inner) => values(array, inner),
-        Type::String | Type::FixedString(_) => {
+        Type::FixedString(_) => {
+            let bytes = array.as_fixed_size_binary();
+            (0..bytes.len())
+                .map(|row| Value::Bytes(bytes.value(row).to_vec()))
+                .collect()
+        }
+        Type::String => {
             let bytes = array.as_binary::<i32>();
             (0..bytes.len())
                 .map(|row| Value::Bytes(bytes.value(row).to_vec()))

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, UInt64Array};
+use arrow::buffer::NullBuffer;
 use arrow::compute::concat_batches;
 use proptest::prelude::*;
 
@@ -78,4 +79,35 @@ fn no_rows_are_no_block() {
     let mut cutter = Cutter::new(BlockLimits { rows: 1, bytes: 1 });
     assert!(cutter.push(&batch(&[])).is_empty());
     assert!(cutter.take().is_none());
+}
+
+#[test]
+fn many_small_batches_become_few() {
+    let texts: Vec<_> = (0..1_000).map(|number| format!("text {number}")).collect();
+    let whole = batch(&texts);
+    let limits = BlockLimits {
+        rows: 10_000,
+        bytes: 1 << 20,
+    };
+    let mut cutter = Cutter::new(limits);
+    for row in 0..whole.num_rows() {
+        assert!(cutter.push(&whole.slice(row, 1)).is_empty());
+    }
+    let block = cutter.take().unwrap();
+    assert!(block.len() < 100, "{} batches", block.len());
+    assert_eq!(concat_batches(&whole.schema(), &block).unwrap(), whole);
+}
+
+#[test]
+fn what_is_in_place_of_a_null_has_no_size() {
+    let with = |hidden: &str| -> ArrayRef {
+        let texts = StringArray::from(vec!["a", hidden, "b"]);
+        let nulls = NullBuffer::from(vec![true, false, true]);
+        let (offsets, values, _) = texts.into_parts();
+        Arc::new(StringArray::new(offsets, values, Some(nulls)))
+    };
+    let size = |texts| {
+        bytes_of_all(&RecordBatch::try_from_iter_with_nullable([("text", texts, true)]).unwrap())
+    };
+    assert_eq!(size(with("")), size(with("something")));
 }

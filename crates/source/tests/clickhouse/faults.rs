@@ -156,7 +156,7 @@ async fn a_wrong_query_is_permanent() {
     for (columns, says) in [
         (["missing"], "exception 47 UNKNOWN_IDENTIFIER"),
         (["not_null"], "not_null has NULLs"),
-        (["no_text"], "no_text is UInt64 and no text"),
+        (["no_text"], "no_text has UInt64 where a text should be"),
     ] {
         let error = error(&database, &columns).await;
         assert!(error.to_string().contains(says), "{error}");

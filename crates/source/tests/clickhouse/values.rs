@@ -31,6 +31,8 @@ columns = [
     { name = "v4", type = "ipv4" },
     { name = "v6", type = "ipv6" },
     { name = "day", type = "date" },
+    { name = "padded", type = "string", sql = "toFixedString(substring('abc', 1, id), 4)" },
+    { name = "kind", type = "string", sql = "toLowCardinality(toFixedString(substring('abc', 1, id), 4))" },
     { name = "tags", type = "map<string, string>" },
     { name = "list", type = "list<int16?>" },
     { name = "nested", type = "list<struct<at: timestamp, name: string, tags: map<string, string>>>", sql = "arrayZip(nested.at, nested.name, nested.tags)" },
@@ -120,6 +122,10 @@ async fn every_type_survives() {
     let v6 = vec!["2001:db8::1", "::ffff:1.2.3.4", "::"];
     expect("v6", Arc::new(StringArray::from(v6)));
     expect("day", Arc::new(Date32Array::from(vec![20_454, 65_535, 0])));
+    // As ClickHouse casts them.
+    for name in ["padded", "kind"] {
+        expect(name, Arc::new(StringArray::from(vec!["a", "ab", "abc"])));
+    }
 }
 
 #[tokio::test]

@@ -159,7 +159,7 @@ fn stored(field: &FieldRef) -> FieldRef {
 
 /// Statistics, also of each page, and dictionaries are on by default; bloom filters are off. What is
 /// in maps, lists and structs has no statistics: no reader skips rows by the least of their texts, and
-/// comparing them all takes as long as the rest of their encoding.
+/// comparing them all takes a twentieth of the worker's time.
 ///
 /// Pages are of version 1, which every reader knows; what version 2 would bring for times, their
 /// encoding, is chosen here: rows are in the order of time, so that differences are small.

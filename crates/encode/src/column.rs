@@ -178,12 +178,11 @@ impl Text {
     /// once, and then copied for each row.
     pub(crate) fn write_json<Q: Quotes>(&self, row: usize, out: &mut Vec<u8>) {
         match self {
-            Self::Small(values) => write_string::<Q>(values.value(row), out),
-            Self::Large(values) => write_string::<Q>(values.value(row), out),
             Self::Dictionary { keys, values, json } => {
                 let each = (0..values.len()).map(|index| values.value(index));
                 out.extend_from_slice(json.all::<Q>(each).get(keys[row]));
             }
+            text => write_string::<Q>(text.value(row), out),
         }
     }
 

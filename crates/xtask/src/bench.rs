@@ -11,7 +11,11 @@ use std::fs;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cargo;
+use crate::cargo::{self, Binaries, Build};
+use crate::interrupt::or_interrupted;
+use crate::preset::Preset;
+use crate::stack::{self, Stack};
+use crate::terminal;
 
 const MIB: f64 = 1_048_576.0;
 
@@ -42,6 +46,21 @@ pub(crate) async fn run(command: &Command) -> Result<()> {
         Command::Latency(args) => latency::run(args).await,
         Command::Memory(args) => memory::run(args).await,
     }
+}
+
+/// Starts the services and lets `measure` have them with the release build.
+async fn on_stack<T>(measure: impl AsyncFnOnce(&Stack, &Binaries) -> Result<T>) -> Result<T> {
+    let started = or_interrupted(async {
+        stack::install().await?;
+        let binaries = cargo::build(Build::Release).await?;
+        Ok((Stack::start("bench", Preset::Otel).await?, binaries))
+    });
+    let (stack, binaries) = started.await?;
+    let outcome = or_interrupted(measure(&stack, &binaries)).await;
+    let stopped = terminal::stop(stack.stop()).await;
+    let measured = outcome?;
+    stopped?;
+    Ok(measured)
 }
 
 /// Writes what was measured to `target/bench`.

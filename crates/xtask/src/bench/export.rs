@@ -9,12 +9,11 @@ use serde::Serialize;
 
 use crate::bench::rival::{self, Order};
 use crate::bench::usage::{cpu_seconds, peak_rss_mib};
-use crate::bench::{MIB, float, save};
-use crate::cargo::{self, Binaries, Build};
+use crate::bench::{MIB, float, on_stack, save};
+use crate::cargo::Binaries;
 use crate::client::{Client, FileKind};
-use crate::interrupt::or_interrupted;
-use crate::preset::{Dataset, Day, Preset};
-use crate::stack::{self, GRACE, Stack};
+use crate::preset::{Dataset, Day};
+use crate::stack::{GRACE, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal::{self, Step};
 
@@ -72,16 +71,8 @@ struct Comparison {
 pub(crate) async fn run(args: &Args) -> Result<()> {
     terminal::heading("Measuring exports against ClickHouse's own");
     ensure!(args.rows.len() <= 30, "at most 30 sizes can be measured");
-    let started = or_interrupted(async {
-        stack::install().await?;
-        let binaries = cargo::build(Build::Release).await?;
-        Ok((Stack::start("bench", Preset::Otel).await?, binaries))
-    });
-    let (stack, binaries) = started.await?;
-    let outcome = or_interrupted(measure(&stack, &binaries, args)).await;
-    let stopped = terminal::stop(stack.stop()).await;
-    let comparisons = outcome?;
-    stopped?;
+    let comparisons =
+        on_stack(async |stack, binaries| measure(stack, binaries, args).await).await?;
     print(&comparisons);
     save("export", &comparisons)
 }

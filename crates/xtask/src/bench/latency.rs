@@ -9,12 +9,11 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::bench::save;
-use crate::cargo::{self, Binaries, Build};
+use crate::bench::{on_stack, save};
+use crate::cargo::Binaries;
 use crate::client::FileKind;
-use crate::interrupt::or_interrupted;
-use crate::preset::{Dataset, Day, Preset};
-use crate::stack::{self, GRACE, Stack};
+use crate::preset::{Dataset, Day};
+use crate::stack::{GRACE, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal::{self, Step};
 
@@ -62,16 +61,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
         (1..=30).contains(&args.rows.len()) && args.times > 0,
         "1 to 30 sizes can be measured, each at least once"
     );
-    let started = or_interrupted(async {
-        stack::install().await?;
-        let binaries = cargo::build(Build::Release).await?;
-        Ok((Stack::start("bench", Preset::Otel).await?, binaries))
-    });
-    let (stack, binaries) = started.await?;
-    let outcome = or_interrupted(measure(&stack, &binaries, args)).await;
-    let stopped = terminal::stop(stack.stop()).await;
-    let measured = outcome?;
-    stopped?;
+    let measured = on_stack(async |stack, binaries| measure(stack, binaries, args).await).await?;
     print(&measured);
     save("latency", &measured)
 }

@@ -7,12 +7,11 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::bench::usage::peak_rss_mib;
-use crate::bench::{MIB, float, save};
-use crate::cargo::{self, Binaries, Build};
+use crate::bench::{MIB, float, on_stack, save};
+use crate::cargo::Binaries;
 use crate::client::{FileKind, Job};
-use crate::interrupt::or_interrupted;
-use crate::preset::{Dataset, Day, Preset};
-use crate::stack::{self, GRACE, Stack};
+use crate::preset::{Dataset, Day};
+use crate::stack::{GRACE, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal::{self, Step};
 
@@ -33,16 +32,7 @@ pub(crate) struct Args {
 /// Measures the memory, prints a table, and fails when it is over the limits.
 pub(crate) async fn run(args: &Args) -> Result<()> {
     terminal::heading("Measuring the memory of export-worker");
-    let stack = or_interrupted(async {
-        stack::install().await?;
-        let binaries = cargo::build(Build::Release).await?;
-        Ok((Stack::start("bench", Preset::Otel).await?, binaries))
-    });
-    let (stack, binaries) = stack.await?;
-    let outcome = or_interrupted(measure(&stack, &binaries, &args.rows)).await;
-    let stopped = terminal::stop(stack.stop()).await;
-    let runs = outcome?;
-    stopped?;
+    let runs = on_stack(async |stack, binaries| measure(stack, binaries, &args.rows).await).await?;
 
     print(&runs);
     save("memory", &runs)?;

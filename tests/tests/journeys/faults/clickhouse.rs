@@ -193,10 +193,7 @@ async fn a_log_of_exceptions_is_no_exception() -> Result<()> {
     )
     .await?;
     let rows = reference::rows(&world.clickhouse, "otel", "logs", &world.ours).await?;
-    assert_eq!(
-        rows[3]["body"].as_str().map(str::len),
-        Some(exception.len())
-    );
+    assert!(rows.iter().any(|row| row["body"] == exception), "{rows:?}");
     let api = world.api(&[]).await?;
     let _worker = world.worker(&[]).await?;
     for format in ["json", "csv", "parquet"] {

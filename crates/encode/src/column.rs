@@ -45,7 +45,7 @@ pub(crate) enum Text {
     Small(StringArray),
     Large(LargeStringArray),
     Dictionary {
-        keys: Vec<usize>,
+        keys: ScalarBuffer<i32>,
         values: Box<Text>,
         /// The values as JSON strings, once they are asked for.
         json: JsonStrings,
@@ -148,17 +148,11 @@ impl Text {
         Ok(match array.data_type() {
             DataType::Utf8 => Self::Small(array.as_string().clone()),
             DataType::LargeUtf8 => Self::Large(array.as_string().clone()),
-            DataType::Dictionary(_, _) => {
-                let dictionary = array.as_any_dictionary();
-                let values = dictionary.values();
+            DataType::Dictionary(keys, _) if **keys == DataType::Int32 => {
+                let dictionary = array.as_dictionary::<Int32Type>();
                 Self::Dictionary {
-                    // A dictionary without values has only NULLs, which are never looked up.
-                    keys: if values.is_empty() {
-                        Vec::new()
-                    } else {
-                        dictionary.normalized_keys()
-                    },
-                    values: Box::new(Self::new(values)?),
+                    keys: dictionary.keys().values().clone(),
+                    values: Box::new(Self::new(dictionary.values())?),
                     json: JsonStrings::default(),
                 }
             }
@@ -180,7 +174,7 @@ impl Text {
         match self {
             Self::Dictionary { keys, values, json } => {
                 let each = (0..values.len()).map(|index| values.value(index));
-                out.extend_from_slice(json.all::<Q>(each).get(keys[row]));
+                out.extend_from_slice(json.all::<Q>(each).get(keys[row].as_usize()));
             }
             text => write_string::<Q>(text.value(row), out),
         }
@@ -191,7 +185,7 @@ impl Text {
         match self {
             Self::Small(values) => values.value(row),
             Self::Large(values) => values.value(row),
-            Self::Dictionary { keys, values, .. } => values.value(keys[row]),
+            Self::Dictionary { keys, values, .. } => values.value(keys[row].as_usize()),
         }
     }
 }

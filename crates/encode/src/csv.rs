@@ -98,7 +98,7 @@ impl CsvRows {
     }
 
     fn write_text(&self, text: &[u8], out: &mut Vec<u8>) {
-        if self.has_special(text) || text == self.null {
+        if self.reads_as_null(text) || self.has_special(text) {
             out.push(b'"');
             write_doubled(text, out);
             out.push(b'"');
@@ -111,10 +111,15 @@ impl CsvRows {
         let start = out.len();
         write(out);
         let cell = &out[start..];
-        if cell == self.null || self.delimiter_in_scalars && cell.contains(&self.delimiter) {
+        if self.reads_as_null(cell) || self.delimiter_in_scalars && cell.contains(&self.delimiter) {
             out.insert(start, b'"');
             out.push(b'"');
         }
+    }
+
+    fn reads_as_null(&self, text: &[u8]) -> bool {
+        // Nearly all texts differ in length; an empty one is not worth a call that compares nothing.
+        text.len() == self.null.len() && (text.is_empty() || text == self.null)
     }
 
     fn has_special(&self, text: &[u8]) -> bool {

@@ -8,6 +8,7 @@ use crate::assembler::{Assembler, File};
 use crate::column::Column;
 use crate::error::EncodeError;
 use crate::row_group::{RowGroup, RowGroupEncoder};
+use crate::rows::Rows;
 use crate::text::{TextBlock, TextEncoder};
 
 /// Encodes the rows of one file. Many threads can share one.
@@ -94,16 +95,47 @@ impl Encoder {
         batches: &[RecordBatch],
         position: BlockPosition,
     ) -> Result<EncodedBlock, EncodeError> {
-        if !batches.iter().all(|batch| is_of(batch, &self.schema)) {
+        self.encode_rows(Rows::all(batches), position)
+    }
+
+    /// Encodes some of the rows of batches in any order, each given by its batch and its place in
+    /// that. The bytes are those of the same rows in a batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`encode`](Self::encode), and if there is no such row.
+    pub fn encode_in_order(
+        &self,
+        batches: &[RecordBatch],
+        order: &[(usize, usize)],
+        position: BlockPosition,
+    ) -> Result<EncodedBlock, EncodeError> {
+        let rows = Rows::chosen(batches, order).ok_or(EncodeError::NoSuchRow)?;
+        self.encode_rows(rows, position)
+    }
+
+    fn encode_rows(
+        &self,
+        rows: Rows<'_>,
+        position: BlockPosition,
+    ) -> Result<EncodedBlock, EncodeError> {
+        if !rows
+            .batches()
+            .iter()
+            .all(|batch| is_of(batch, &self.schema))
+        {
             return Err(EncodeError::SchemaMismatch);
         }
-        let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+        let count = rows.count();
         let content = match &self.format {
-            _ if rows == 0 => Content::Empty,
-            Format::Text(text) => Content::Text(text.encode(batches, position)?),
-            Format::Parquet(row_groups) => Content::RowGroup(Box::new(row_groups.encode(batches)?)),
+            _ if count == 0 => Content::Empty,
+            Format::Text(text) => Content::Text(text.encode(rows, position)?),
+            Format::Parquet(row_groups) => Content::RowGroup(Box::new(row_groups.encode(rows)?)),
         };
-        Ok(EncodedBlock { rows, content })
+        Ok(EncodedBlock {
+            rows: count as u64,
+            content,
+        })
     }
 
     /// Begins the file.

@@ -22,6 +22,9 @@ pub enum EncodeError {
     /// A batch has other columns than the encoder was made for.
     #[error("the record batch does not have the columns of the file")]
     SchemaMismatch,
+    /// A row was named that no batch has.
+    #[error("the record batches do not have a row that is to be encoded")]
+    NoSuchRow,
     /// A block was pushed into a file of another format, or a second first block into a file.
     #[error("the block does not belong at this place of this file")]
     MisplacedBlock,
@@ -47,6 +50,7 @@ impl Classify for EncodeError {
             Self::Checkpoint(_) => ErrorCode::Internal,
             Self::UnsupportedType { .. }
             | Self::SchemaMismatch
+            | Self::NoSuchRow
             | Self::MisplacedBlock
             | Self::Compress(_)
             | Self::Parquet(_) => ErrorCode::EncodingFailed,

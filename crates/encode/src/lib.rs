@@ -30,6 +30,7 @@ mod error;
 mod json;
 mod parquet_file;
 mod row_group;
+mod rows;
 mod scalar;
 mod tail;
 mod text;

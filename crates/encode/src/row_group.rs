@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch};
-use arrow::compute::{CastOptions, cast_with_options, concat};
+use arrow::array::ArrayRef;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
@@ -22,6 +22,7 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use crate::error::EncodeError;
 use crate::parquet_file::ParquetFile;
+use crate::rows::Rows;
 use crate::tail::Entry;
 
 /// The level of zstd inside of pages, 1 to 22.
@@ -84,7 +85,7 @@ impl RowGroupEncoder {
         })
     }
 
-    pub(crate) fn encode(&self, batches: &[RecordBatch]) -> Result<RowGroup, EncodeError> {
+    pub(crate) fn encode(&self, rows: Rows<'_>) -> Result<RowGroup, EncodeError> {
         let mut closed = None;
         let mut bytes = TrackedWrite::new(Vec::new());
         let mut row_group = SerializedRowGroupWriter::new(
@@ -105,7 +106,7 @@ impl RowGroupEncoder {
         );
         let mut writers = self.columns.create_column_writers(0)?.into_iter();
         for (index, field) in self.arrow_schema.fields().iter().enumerate() {
-            let array = column(batches, index, field.data_type()).map_err(ParquetError::from)?;
+            let array = column(rows, index, field.data_type()).map_err(ParquetError::from)?;
             for (leaf, mut writer) in compute_leaves(field, &array)?.iter().zip(&mut writers) {
                 writer.write(leaf)?;
                 writer.close()?.append_to_row_group(&mut row_group)?;
@@ -123,23 +124,29 @@ impl RowGroupEncoder {
     }
 }
 
-/// Returns a column of all batches. In one piece, since where a piece ends a page could end.
-fn column(
-    batches: &[RecordBatch],
-    index: usize,
-    data_type: &DataType,
-) -> Result<ArrayRef, ArrowError> {
-    let pieces = batches.iter().map(|batch| {
-        let piece = batch.column(index);
-        if piece.data_type() == data_type {
-            Ok(Arc::clone(piece))
-        } else {
-            cast_with_options(piece, data_type, &EXACT)
-        }
-    });
-    let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
-    let pieces: Vec<&dyn Array> = pieces.iter().map(AsRef::as_ref).collect();
-    concat(&pieces)
+/// Returns a column of the rows. In one piece, since where a piece ends a page could end.
+fn column(rows: Rows<'_>, index: usize, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    let pieces = rows.batches().iter().map(|batch| batch.column(index));
+    let pieces: Vec<_> = pieces.map(Arc::clone).collect();
+    if rows.are_all() || pieces.windows(2).any(|two| !is_alike(&two[0], &two[1])) {
+        let pieces = pieces.iter().map(|piece| as_type(piece, data_type));
+        rows.of(&pieces.collect::<Result<Vec<_>, _>>()?)
+    } else {
+        // There may be many more rows than those that are wanted.
+        as_type(&rows.of(&pieces)?, data_type)
+    }
+}
+
+fn is_alike(one: &ArrayRef, other: &ArrayRef) -> bool {
+    one.data_type() == other.data_type()
+}
+
+fn as_type(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef, ArrowError> {
+    if array.data_type() == data_type {
+        Ok(Arc::clone(array))
+    } else {
+        cast_with_options(array, data_type, &EXACT)
+    }
 }
 
 /// Returns how a column is stored: seconds as milliseconds, since Parquet has no seconds and readers

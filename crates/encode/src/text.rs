@@ -3,7 +3,6 @@
 use std::io;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use bytes::Bytes;
 use domain::{Compression, CsvOptions, JsonLayout, JsonOptions};
@@ -15,15 +14,16 @@ use crate::csv::CsvRows;
 use crate::encoder::BlockPosition;
 use crate::error::EncodeError;
 use crate::json::JsonRows;
+use crate::rows::Rows;
 
 /// Writes rows as text.
 pub(crate) struct TextEncoder {
-    rows: Rows,
+    lines: Lines,
     frame: Arc<Frame>,
     compression: Compression,
 }
 
-enum Rows {
+enum Lines {
     Csv(CsvRows),
     Json(JsonRows),
 }
@@ -50,7 +50,7 @@ impl TextEncoder {
             between: b"",
             close: b"",
         };
-        Self::new(Rows::Csv(rows), frame, compression)
+        Self::new(Lines::Csv(rows), frame, compression)
     }
 
     pub(crate) fn json(options: &JsonOptions, compression: Compression, schema: &Schema) -> Self {
@@ -63,12 +63,12 @@ impl TextEncoder {
             between,
             close,
         };
-        Self::new(Rows::Json(JsonRows::new(schema, end)), frame, compression)
+        Self::new(Lines::Json(JsonRows::new(schema, end)), frame, compression)
     }
 
-    fn new(rows: Rows, frame: Frame, compression: Compression) -> Self {
+    fn new(lines: Lines, frame: Frame, compression: Compression) -> Self {
         Self {
-            rows,
+            lines,
             frame: Arc::new(frame),
             compression,
         }
@@ -76,28 +76,27 @@ impl TextEncoder {
 
     pub(crate) fn encode(
         &self,
-        batches: &[RecordBatch],
+        rows: Rows<'_>,
         position: BlockPosition,
     ) -> Result<TextBlock, EncodeError> {
         let mut compressed = Compressed::new(self.compression)?;
         if position == BlockPosition::First {
             compressed.append(|out| out.extend_from_slice(&self.frame.open))?;
         }
-        let mut is_first = true;
-        for batch in batches {
-            let columns = Column::of_batch(batch)?;
-            for row in 0..batch.num_rows() {
-                let between = if is_first { b"" } else { self.frame.between };
-                is_first = false;
-                compressed.append(|out| {
-                    out.extend_from_slice(between);
-                    match &self.rows {
-                        Rows::Csv(rows) => rows.write_row(&columns, row, out),
-                        Rows::Json(rows) => rows.write_row(&columns, row, out),
-                    }
-                })?;
-            }
-        }
+        let columns = rows.batches().iter().map(Column::of_batch);
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
+        let mut between: &[u8] = b"";
+        rows.try_each(|batch, row| {
+            compressed.append(|out| {
+                out.extend_from_slice(between);
+                match &self.lines {
+                    Lines::Csv(csv) => csv.write_row(&columns[batch], row, out),
+                    Lines::Json(json) => json.write_row(&columns[batch], row, out),
+                }
+            })?;
+            between = self.frame.between;
+            Ok::<_, EncodeError>(())
+        })?;
         Ok(TextBlock {
             bytes: compressed.finish()?,
             position,

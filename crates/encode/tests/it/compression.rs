@@ -149,8 +149,12 @@ fn a_type_that_cannot_be_written_is_refused_before_the_file_begins() {
             DataType::Duration(TimeUnit::Second),
         ),
         (
-            DataType::Dictionary(DataType::Int8.into(), DataType::Int8.into()),
-            DataType::Int8,
+            DataType::Dictionary(DataType::Int32.into(), DataType::Null.into()),
+            DataType::Null,
+        ),
+        (
+            DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
+            DataType::Dictionary(DataType::Int8.into(), DataType::Utf8.into()),
         ),
     ] {
         let schema = Schema::new(vec![Field::new("odd", data_type, true)]).into();

@@ -1,11 +1,14 @@
 //! The same rows in another form make the same file.
 
+use std::slice::from_ref;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray};
-use arrow::compute::{cast, concat_batches};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatch, StructArray, UInt64Array,
+};
+use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
-use encode::{BlockPosition, Encoder};
+use encode::{BlockPosition, EncodeError, EncodedBlock, Encoder};
 use proptest::prelude::*;
 
 use crate::export::{encoder, outputs};
@@ -69,10 +72,21 @@ fn bytes(encoder: &Encoder, batches: &[RecordBatch]) -> Vec<u8> {
     let block = encoder
         .encode(batches, BlockPosition::First)
         .expect("the rows can be encoded");
+    file(encoder, block)
+}
+
+fn file(encoder: &Encoder, block: EncodedBlock) -> Vec<u8> {
     let mut assembler = encoder.assembler();
     let block = assembler.push(block).expect("it is the first");
     let end = assembler.finish().expect("the file can be ended");
     [&block[..], &end].concat()
+}
+
+fn bytes_in_order(encoder: &Encoder, batches: &[RecordBatch], order: &[(usize, usize)]) -> Vec<u8> {
+    let block = encoder
+        .encode_in_order(batches, order, BlockPosition::First)
+        .expect("the rows can be encoded");
+    file(encoder, block)
 }
 
 proptest! {
@@ -93,8 +107,46 @@ proptest! {
             .collect();
         for output in outputs() {
             let encoder = encoder(&output, &whole.schema());
-            let expected = bytes(&encoder, std::slice::from_ref(&whole));
+            let expected = bytes(&encoder, from_ref(&whole));
             prop_assert!(bytes(&encoder, &batches) == expected, "{output:?}");
         }
+    }
+    #[test]
+    fn any_order_of_rows_is_as_good_as_that_of_a_batch(
+        lengths in prop::collection::vec(1_usize..9, 1..4),
+        in_dictionary in prop::collection::vec(any::<bool>(), 5),
+        chosen in prop::collection::vec(any::<prop::sample::Index>(), 1..40),
+    ) {
+        let few = every_type();
+        let whole = concat_batches(&few.schema(), &vec![few.clone(); 8]).unwrap();
+        let batches = split(&whole, &lengths);
+        let batches = batches.iter().zip(in_dictionary.iter().cycle());
+        let batches: Vec<_> = batches
+            .map(|(batch, yes)| if *yes { batch_in_dictionaries(batch) } else { batch.clone() })
+            .collect();
+        let all: Vec<_> = batches
+            .iter()
+            .enumerate()
+            .flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)))
+            .collect();
+        let chosen: Vec<_> = chosen.iter().map(|index| index.index(all.len())).collect();
+        let order: Vec<_> = chosen.iter().map(|index| all[*index]).collect();
+        let rows = UInt64Array::from_iter_values(chosen.iter().map(|index| *index as u64));
+        let expected = take_record_batch(&whole, &rows).unwrap();
+        for output in outputs() {
+            let encoder = encoder(&output, &whole.schema());
+            let expected = bytes(&encoder, from_ref(&expected));
+            prop_assert!(bytes_in_order(&encoder, &batches, &order) == expected, "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_row_that_is_not_there_is_refused() {
+    let batch = every_type();
+    let encoder = encoder(&outputs()[0], &batch.schema());
+    for row in [(0, batch.num_rows()), (1, 0)] {
+        let block = encoder.encode_in_order(from_ref(&batch), &[row], BlockPosition::First);
+        assert!(matches!(block, Err(EncodeError::NoSuchRow)));
     }
 }

@@ -1,11 +1,16 @@
-//! Record batches as they come, cut to blocks of the right size.
+//! Rows as they come, cut to blocks of the right size.
 //!
 //! Where a block ends depends on the rows alone and not on the batches they came in, so reading
 //! the same rows again gives the same blocks.
 
+use std::sync::Arc;
+
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, DataType, Int32Type};
+use arrow::error::ArrowError;
+
+use crate::sort::{Sorted, gather};
 
 /// How large a block may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,24 +21,46 @@ pub struct BlockLimits {
     pub bytes: usize,
 }
 
+impl BlockLimits {
+    /// Says whether a row more would be too much for a block that has some rows.
+    fn are_reached(self, rows: usize, bytes: usize, row_bytes: usize) -> bool {
+        rows >= self.rows || rows > 0 && bytes + row_bytes > self.bytes
+    }
+}
+
+/// Rows that follow each other in the file.
+///
+/// The columns of its batches have the names of the query's schema and values of its types; a text
+/// may come in a dictionary, which is the batch's own.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The batches that have the rows.
+    pub batches: Arc<[RecordBatch]>,
+    /// Which of the rows, and in which order, each by its batch and its place in that. Without it,
+    /// all of them as they stand.
+    pub order: Option<Vec<(usize, usize)>>,
+}
+
+impl Block {
+    /// Returns how many rows there are.
+    pub fn rows(&self) -> usize {
+        match &self.order {
+            Some(order) => order.len(),
+            None => self.batches.iter().map(RecordBatch::num_rows).sum(),
+        }
+    }
+}
+
 /// Arrow counts the bytes of an array of texts in 31 bits.
-const MOST_BYTES: usize = 1 << 30;
+pub(crate) const MOST_BYTES: usize = 1 << 30;
 
 /// Collects the rows of a block.
 pub(crate) struct Cutter {
     limits: BlockLimits,
-    batches: Vec<RecordBatch>,
+    batches: Batches,
     rows: usize,
     bytes: usize,
-    /// How many batches there are at the end that are small.
-    small: usize,
 }
-
-/// Rows of a batch that is not small.
-const FEW_ROWS: usize = 256;
-
-/// How many small batches become one.
-const MANY_BATCHES: usize = 64;
 
 impl Cutter {
     pub(crate) fn new(limits: BlockLimits) -> Self {
@@ -42,15 +69,14 @@ impl Cutter {
                 rows: limits.rows.max(1),
                 bytes: limits.bytes.min(MOST_BYTES),
             },
-            batches: Vec::new(),
+            batches: Batches::default(),
             rows: 0,
             bytes: 0,
-            small: 0,
         }
     }
 
     /// Takes the rows of a batch and returns the blocks that they complete.
-    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Vec<Vec<RecordBatch>> {
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Vec<Block> {
         let rows = batch.num_rows();
         let bytes = bytes_of_all(batch);
         if self.rows + rows <= self.limits.rows && self.bytes + bytes <= self.limits.bytes {
@@ -60,9 +86,8 @@ impl Cutter {
         let mut blocks = Vec::new();
         let (mut start, mut bytes) = (0, 0);
         for (row, row_bytes) in bytes_of_each(batch).into_iter().enumerate() {
-            let rows = self.rows + row - start;
-            let too_many_bytes = rows > 0 && self.bytes + bytes + row_bytes > self.limits.bytes;
-            if rows == self.limits.rows || too_many_bytes {
+            let (rows, all_bytes) = (self.rows + row - start, self.bytes + bytes);
+            if self.limits.are_reached(rows, all_bytes, row_bytes) {
                 self.add(batch.slice(start, row - start), bytes);
                 blocks.extend(self.take());
                 (start, bytes) = (row, 0);
@@ -73,48 +98,128 @@ impl Cutter {
         blocks
     }
 
+    /// Takes rows that stand in an order of their own and returns the blocks that they complete. The
+    /// rows behind those are copied to wait for the next, unless these are the last.
+    ///
+    /// # Errors
+    ///
+    /// When the rows that wait cannot be copied.
+    pub(crate) fn push_sorted(
+        &mut self,
+        sorted: Sorted,
+        are_last: bool,
+    ) -> Result<Vec<Block>, ArrowError> {
+        let (mut rows, mut bytes) = (self.rows, self.bytes);
+        let mut batches = self.take_batches();
+        let before = batches.len();
+        let mut order = Vec::with_capacity(rows + sorted.order.len());
+        for (number, batch) in batches.iter().enumerate() {
+            order.extend((0..batch.num_rows()).map(|row| (number, row)));
+        }
+        batches.extend(sorted.batches);
+        let batches: Arc<[_]> = batches.into();
+        let block = |order| Block {
+            batches: Arc::clone(&batches),
+            order: Some(order),
+        };
+        let mut blocks = Vec::new();
+        for (number, row) in sorted.order {
+            let row_bytes = sorted.sizes[number][row];
+            if self.limits.are_reached(rows, bytes, row_bytes) {
+                blocks.push(block(std::mem::take(&mut order)));
+                (rows, bytes) = (0, 0);
+            }
+            order.push((before + number, row));
+            rows += 1;
+            bytes += row_bytes;
+        }
+        if are_last && rows > 0 {
+            blocks.push(block(order));
+        } else if rows > 0 {
+            self.add(gather_all(&batches, &order)?, bytes);
+        }
+        Ok(blocks)
+    }
+
     fn add(&mut self, batch: RecordBatch, bytes: usize) {
         self.rows += batch.num_rows();
         self.bytes += bytes;
-        if batch.num_rows() > 0 {
-            self.small = if batch.num_rows() < FEW_ROWS {
-                self.small + 1
-            } else {
-                0
-            };
-            self.batches.push(batch);
+        self.batches.push(batch);
+    }
+
+    /// Returns the last block, if there are rows for one.
+    pub(crate) fn take(&mut self) -> Option<Block> {
+        let batches = self.take_batches();
+        (!batches.is_empty()).then(|| Block {
+            batches: batches.into(),
+            order: None,
+        })
+    }
+
+    fn take_batches(&mut self) -> Vec<RecordBatch> {
+        (self.rows, self.bytes) = (0, 0);
+        std::mem::take(&mut self.batches).into_vec()
+    }
+}
+
+/// Rows of a batch that is not small.
+const FEW_ROWS: usize = 256;
+
+/// How many small batches become one.
+const MANY_BATCHES: usize = 64;
+
+/// Batches that have rows. Small ones become one, since each takes memory besides that of its rows.
+#[derive(Default)]
+pub(crate) struct Batches {
+    all: Vec<RecordBatch>,
+    /// How many there are at the end that are small.
+    small: usize,
+}
+
+impl Batches {
+    pub(crate) fn push(&mut self, batch: RecordBatch) {
+        if batch.num_rows() == 0 {
+            return;
         }
+        self.small = if batch.num_rows() < FEW_ROWS {
+            self.small + 1
+        } else {
+            0
+        };
+        self.all.push(batch);
         if self.small == MANY_BATCHES {
             self.join_small();
         }
     }
 
-    /// Joins the last batches, all of them small: each takes memory besides that of its rows.
     fn join_small(&mut self) {
-        let start = self.batches.len() - std::mem::take(&mut self.small);
-        let small = &self.batches[start..];
+        let start = self.all.len() - std::mem::take(&mut self.small);
+        let small = &self.all[start..];
         // What cannot be joined can stay as it is.
         if let Ok(joined) = concat_batches(&small[0].schema(), small) {
-            self.batches.truncate(start);
-            self.batches.push(joined);
+            self.all.truncate(start);
+            self.all.push(joined);
         }
     }
 
-    /// Returns the last block, if there are rows for one.
-    pub(crate) fn take(&mut self) -> Option<Vec<RecordBatch>> {
-        (self.rows, self.bytes, self.small) = (0, 0, 0);
-        let batches = std::mem::take(&mut self.batches);
-        (!batches.is_empty()).then_some(batches)
+    pub(crate) fn into_vec(self) -> Vec<RecordBatch> {
+        self.all
     }
 }
 
+/// Copies some rows, each given by its batch and its place in that, to a batch.
+fn gather_all(batches: &[RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch, ArrowError> {
+    let columns = (0..batches[0].num_columns()).map(|column| gather(batches, column, rows));
+    RecordBatch::try_new(batches[0].schema(), columns.collect::<Result<_, _>>()?)
+}
+
 /// Returns about how many bytes the rows of a batch have.
-fn bytes_of_all(batch: &RecordBatch) -> usize {
+pub(crate) fn bytes_of_all(batch: &RecordBatch) -> usize {
     bytes_between(batch, &[0, batch.num_rows()]).iter().sum()
 }
 
 /// Returns about how many bytes each row of a batch has.
-fn bytes_of_each(batch: &RecordBatch) -> Vec<usize> {
+pub(crate) fn bytes_of_each(batch: &RecordBatch) -> Vec<usize> {
     let ends: Vec<_> = (0..=batch.num_rows()).collect();
     bytes_between(batch, &ends)
 }
@@ -154,10 +259,16 @@ fn add_bytes(array: &ArrayRef, ends: &[usize], sizes: &mut [usize]) {
         DataType::Dictionary(..) => {
             let dictionary = array.as_dictionary::<Int32Type>();
             let offsets = dictionary.values().as_string::<i32>().offsets();
+            let lengths: Vec<_> = offsets.lengths().collect();
+            let keys = dictionary.keys().values();
+            let nulls = dictionary.nulls();
             for (size, ends) in each {
-                for key in &dictionary.keys().slice(ends[0], ends[1] - ends[0]) {
-                    let length = |key: usize| (offsets[key + 1] - offsets[key]).as_usize();
-                    *size += key.map_or(0, |key| length(key.as_usize())) + OFFSET_BYTES;
+                for row in ends[0]..ends[1] {
+                    let is_valid = nulls.is_none_or(|nulls| nulls.is_valid(row));
+                    *size += OFFSET_BYTES;
+                    if is_valid {
+                        *size += lengths[keys[row].as_usize()];
+                    }
                 }
             }
         }

@@ -60,13 +60,14 @@ impl ClickHouse {
         self.execute(self.client.query_raw("SELECT 1")).await
     }
 
-    /// Stops a query that may still run, such as one whose reader is gone.
+    /// Stops the queries that may still run for something that was [read](Self::read) under this
+    /// id, such as something whose reader is gone.
     ///
     /// # Errors
     ///
     /// When the server cannot be asked to.
     pub async fn kill(&self, query_id: &str) -> Result<(), SourceError> {
-        let kill = "KILL QUERY WHERE query_id = {id:String} ASYNC";
+        let kill = "KILL QUERY WHERE startsWith(query_id, {id:String}) ASYNC";
         self.execute(self.client.query_raw(kill).param("id", query_id))
             .await
     }

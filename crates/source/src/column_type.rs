@@ -88,6 +88,12 @@ scalars! {
 }
 
 impl ColumnType {
+    /// A moment that is always known.
+    pub(crate) const TIMESTAMP: Self = Self {
+        kind: Kind::Scalar(Scalar::Timestamp),
+        nullable: false,
+    };
+
     /// Reads a type as a preset writes it: `uint64`, `string?` (can be NULL),
     /// `map<string, string>`, `list<float64>`, `list<struct<at: timestamp, name: string>>`.
     ///

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arrow::error::ArrowError;
 use domain::{Classify, ErrorClass, ErrorCode};
 use native::{ColumnError, NativeError};
 
@@ -44,6 +45,9 @@ pub enum SourceError {
     /// The answer has other columns than the query.
     #[error("the answer of clickhouse has the wrong columns: {0}")]
     Schema(String),
+    /// The rows cannot be put into order, or be copied for the next block.
+    #[error("the rows could not be put into the order of time")]
+    Order(#[source] ArrowError),
     /// The thread that decodes is gone.
     #[error("the decoder stopped")]
     Stopped(#[source] tokio::task::JoinError),
@@ -94,7 +98,7 @@ impl Classify for SourceError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Engine(exception) if exception.is_permanent() => ErrorClass::Permanent,
-            Self::Schema(_) => ErrorClass::Permanent,
+            Self::Schema(_) | Self::Order(_) => ErrorClass::Permanent,
             Self::Native(error) if is_unreadable(error) || is_too_large(error) => {
                 ErrorClass::Permanent
             }
@@ -106,7 +110,7 @@ impl Classify for SourceError {
         match self {
             Self::Engine(exception) if exception.is_limit() => ErrorCode::SourceLimit,
             Self::Engine(exception) if exception.is_permanent() => ErrorCode::SourceRejected,
-            Self::Schema(_) => ErrorCode::SourceRejected,
+            Self::Schema(_) | Self::Order(_) => ErrorCode::SourceRejected,
             Self::Native(error) if is_unreadable(error) => ErrorCode::SourceRejected,
             Self::Native(error) if is_too_large(error) => ErrorCode::SourceLimit,
             Self::Stopped(_) => ErrorCode::Internal,

@@ -96,7 +96,7 @@ fn slices(window: TimeRange, buckets: &[Bucket], target: u64) -> Vec<TimeRange> 
 
 /// Returns the length of a range, rounded up. Slices begin at whole microseconds after the start
 /// of the window, which is as fine as Postgres keeps them.
-fn microseconds(range: TimeRange) -> u64 {
+pub(crate) fn microseconds(range: TimeRange) -> u64 {
     let rounded = range.length() + TimeDelta::nanoseconds(999);
     rounded
         .num_microseconds()
@@ -104,7 +104,7 @@ fn microseconds(range: TimeRange) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-fn at(start: DateTime<Utc>, offset_us: u64) -> DateTime<Utc> {
+pub(crate) fn at(start: DateTime<Utc>, offset_us: u64) -> DateTime<Utc> {
     i64::try_from(offset_us)
         .ok()
         .and_then(|offset| start.checked_add_signed(TimeDelta::microseconds(offset)))

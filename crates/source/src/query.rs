@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use domain::{ExportRequest, OrganizationId, Pointer, RowOrder, TimeRange, Violation};
 
 use crate::catalogue::{Catalogue, Dataset};
+use crate::column_type::ColumnType;
 use crate::predicate::{self, Predicate};
+use crate::sort::SortKeys;
 use crate::sql;
 
 /// A request that fits a dataset.
@@ -34,10 +36,50 @@ impl Query {
         format!("{:?}", sql::rows(self, self.range))
     }
 
+    /// Returns what orders the rows, if they are to be in the order of time and all that it takes
+    /// for that are columns of the dataset.
+    pub(crate) fn sort_keys(&self) -> Option<SortKeys> {
+        if self.order == RowOrder::Storage {
+            return None;
+        }
+        let mut hidden = Vec::new();
+        let mut places = Vec::new();
+        for key in std::iter::once(&self.dataset.time).chain(&self.dataset.order_by) {
+            let mut columns = self.dataset.columns.iter();
+            let column = columns.position(|column| column.sql.iter().all(|sql| sql == key))?;
+            let value_type = &self.dataset.columns[column].value_type;
+            if places.is_empty() && *value_type != ColumnType::TIMESTAMP {
+                return None;
+            }
+            let mut read = self.columns.iter().chain(&hidden);
+            let place = read.position(|other| *other == column);
+            places.push(place.unwrap_or_else(|| {
+                hidden.push(column);
+                self.columns.len() + hidden.len() - 1
+            }));
+        }
+        Some(SortKeys { hidden, places })
+    }
+
+    /// Returns the schema of the file, with columns behind it that only order the rows.
+    pub(crate) fn schema_with(&self, hidden: &[usize]) -> SchemaRef {
+        let fields = self.schema.fields().iter().map(Arc::clone);
+        let hidden = hidden.iter().enumerate().map(|(number, column)| {
+            let column = &self.dataset.columns[*column];
+            column.value_type.field(&hidden_name(number))
+        });
+        Arc::new(Schema::new(fields.chain(hidden).collect::<Vec<_>>()))
+    }
+
     /// Returns the window of the export.
     pub fn range(&self) -> TimeRange {
         self.range
     }
+}
+
+/// Returns the name of a column that is not in the file; no public one is such.
+pub(crate) fn hidden_name(number: usize) -> String {
+    format!("_k{number}")
 }
 
 impl Catalogue {

@@ -1,27 +1,63 @@
-//! Reading an answer: one task takes it from the network, one thread decodes it, so that neither
-//! waits for the other and the asynchronous runtime never decodes.
+//! Reading the rows of a slice: one task takes them from the network, one thread decodes them, so that
+//! neither waits for the other and the asynchronous runtime never decodes.
+//!
+//! In the order of storage a slice is one query. In the order of time it is several, one after the
+//! other, each of a range whose rows are sorted in memory while the next ones are read.
 
-use arrow::array::RecordBatch;
+use std::cell::Cell;
+use std::iter;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use domain::TimeRange;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::answer::Answer;
-use crate::blocks::{BlockLimits, Cutter};
+use crate::blocks::{Block, BlockLimits, Cutter, MOST_BYTES};
 use crate::client::ClickHouse;
 use crate::decode::Decoder;
 use crate::error::SourceError;
+use crate::pace::Pace;
+use crate::plan::microseconds;
 use crate::query::Query;
-use crate::sql;
+use crate::sort::{SortKeys, Sorted, Sorter};
+use crate::sql::{self, Statement};
 
 /// Chunks that wait for the decoder; each is at most what one read from the socket gives.
 const CHUNKS_AHEAD: usize = 8;
 
-/// The rows of an answer, block by block. Dropping it ends the query.
+/// How often ClickHouse may look at a row before it is better to have it sort: that takes as long as
+/// looking at a row some twenty times.
+const MOST_READ: u64 = 8;
+
+/// What `EXPLAIN ESTIMATE` says of a table: database, name, parts, rows and marks.
+type Estimate = (String, String, u64, u64, u64);
+
+/// What one reading may hold in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReadLimits {
+    /// How large a block may be.
+    pub block: BlockLimits,
+    /// Up to how many bytes, roughly, rows are sorted here. ClickHouse sorts where more rows have the
+    /// same time. Twice as much is in memory: the next rows are read meanwhile.
+    pub sort_bytes: usize,
+}
+
+/// What is read at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The time of its rows.
+    pub range: TimeRange,
+    /// About how many rows there are.
+    pub rows: u64,
+}
+
+/// The rows of a slice, block by block. Dropping it ends the query.
 pub struct Blocks {
-    receiver: mpsc::Receiver<Vec<RecordBatch>>,
-    /// Ends when the answer was read and decoded, or could not be.
+    receiver: mpsc::Receiver<Block>,
+    /// Ends when all was read and decoded, or could not be.
     task: JoinHandle<Result<(), SourceError>>,
     state: State,
 }
@@ -35,65 +71,37 @@ enum State {
 impl ClickHouse {
     /// Starts reading the rows of a slice in order.
     ///
-    /// `query_id` is the query's name in the server's log, and must not be one that runs already.
-    /// Returns when the first bytes are there.
-    ///
-    /// # Errors
-    ///
-    /// When the server cannot be reached, or refuses the query.
-    pub async fn read(
-        &self,
-        query: &Query,
-        slice: TimeRange,
-        query_id: &str,
-        limits: BlockLimits,
-    ) -> Result<Blocks, SourceError> {
-        let mut answer = self.ask(sql::rows(query, slice), query_id).await?;
-        let Some(first) = answer.chunk().await? else {
-            return self.nothing(query, slice).await;
+    /// Its queries are called `query_id` and a number in the server's log. None may run already.
+    pub fn read(&self, query: &Query, slice: Slice, query_id: &str, limits: ReadLimits) -> Blocks {
+        let (blocks, receiver) = mpsc::channel(1);
+        let reading = Reading {
+            clickhouse: self.clone(),
+            query: query.clone(),
+            slice,
+            query_id: query_id.to_owned(),
+            queries: AtomicUsize::new(0),
+            limits: ReadLimits {
+                sort_bytes: limits.sort_bytes.min(MOST_BYTES),
+                ..limits
+            },
+            blocks,
         };
-        answer.check_encoding()?;
-        let decoder = Decoder::new(query.schema(), answer.exception_tag());
-        let cutter = Cutter::new(limits);
-        let (block_sender, receiver) = mpsc::channel(1);
-        let task = tokio::spawn(async move {
-            let (chunk_sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
-            let thread = spawn_blocking(move || decode(chunks, decoder, cutter, &block_sender));
-            let arrived = receive(first, answer, chunk_sender).await;
-            outcome(arrived, thread.await.map_err(SourceError::Stopped)?)
-        });
-        Ok(Blocks {
+        Blocks {
             receiver,
-            task,
+            task: tokio::spawn(reading.run()),
             state: State::Running,
-        })
-    }
-
-    /// Believes an answer of no bytes if there are no rows: ClickHouse packs nothing into nothing.
-    async fn nothing(&self, query: &Query, slice: TimeRange) -> Result<Blocks, SourceError> {
-        let counts: Vec<u64> = self.fetch_all(sql::count(query, slice)).await?;
-        if counts.iter().any(|rows| *rows > 0) {
-            return Err(SourceError::Truncated);
         }
-        let (_, receiver) = mpsc::channel(1);
-        Ok(Blocks {
-            receiver,
-            task: tokio::spawn(async { Ok(()) }),
-            state: State::Running,
-        })
     }
 }
 
 impl Blocks {
-    /// Returns the next block, or `None` once the whole answer was read.
-    ///
-    /// A block comes in batches that follow each other. Their columns have the names of the query's
-    /// schema and values of its types; a text may come in a dictionary, which is the batch's own.
+    /// Returns the next block, or `None` once the whole slice was read.
     ///
     /// # Errors
     ///
-    /// When the answer broke off, stalled, or is wrong; the blocks so far are then worth nothing.
-    pub async fn next(&mut self) -> Result<Option<Vec<RecordBatch>>, SourceError> {
+    /// When the server cannot be reached or refuses the query, or an answer broke off, stalled, or is
+    /// wrong; the blocks so far are then worth nothing.
+    pub async fn next(&mut self) -> Result<Option<Block>, SourceError> {
         if let Some(block) = self.receiver.recv().await {
             return Ok(Some(block));
         }
@@ -123,47 +131,235 @@ impl Drop for Blocks {
     }
 }
 
-/// Tells the reason where the network and the decoder both have something to say.
-fn outcome(
-    arrived: Result<(), SourceError>,
-    decoded: Result<(), SourceError>,
-) -> Result<(), SourceError> {
-    match (arrived, decoded) {
-        // That of a broken connection was cut is nothing new.
-        (Err(error), Err(SourceError::Truncated)) => Err(error),
-        (_, decoded) => decoded,
-    }
+/// A slice that is being read.
+struct Reading {
+    clickhouse: ClickHouse,
+    query: Query,
+    slice: Slice,
+    query_id: String,
+    /// How many queries there were.
+    queries: AtomicUsize,
+    limits: ReadLimits,
+    blocks: mpsc::Sender<Block>,
 }
 
-/// Takes chunks from the network until the answer ends or nobody wants more.
-async fn receive(
-    first: Bytes,
-    mut answer: Answer,
-    chunks: mpsc::Sender<Bytes>,
-) -> Result<(), SourceError> {
-    let mut chunk = Some(first);
-    while let Some(bytes) = chunk {
-        if chunks.send(bytes).await.is_err() {
-            break;
+/// What a range of time gave.
+enum Piece {
+    Sorted(Sorted),
+    /// It has more than can be sorted here.
+    TooLarge,
+}
+
+impl Reading {
+    async fn run(self) -> Result<(), SourceError> {
+        let cutter = Cutter::new(self.limits.block);
+        let mut cutter = match self.query.sort_keys() {
+            Some(keys) if self.is_worth_sorting().await? => self.sort(&keys, cutter).await?,
+            _ => self.pass_on(self.slice.range, cutter).await?,
+        };
+        self.send(cutter.take()).await;
+        Ok(())
+    }
+
+    /// Says whether ClickHouse can be asked for range after range without looking at many rows anew
+    /// each time, as it must where its primary key does not have the time.
+    async fn is_worth_sorting(&self) -> Result<bool, SourceError> {
+        let pace = self.pace();
+        let first = pace.range().filter(|range| !pace.ends_with(*range));
+        let Some(range) = first else {
+            return Ok(true);
+        };
+        let estimates: Vec<Estimate> = self
+            .clickhouse
+            .fetch_all(sql::estimate(&self.query, range))
+            .await?;
+        let rows_read: u64 = estimates.iter().map(|(.., rows, _)| rows).sum();
+        let queries = microseconds(self.slice.range) / microseconds(range).max(1);
+        Ok(rows_read.saturating_mul(queries) <= self.slice.rows.saturating_mul(MOST_READ))
+    }
+
+    fn pace(&self) -> Pace {
+        Pace::new(self.slice.range, self.slice.rows, self.limits.sort_bytes)
+    }
+
+    /// Reads range after range and hands on the rows of one while the next is read.
+    async fn sort(&self, keys: &SortKeys, mut cutter: Cutter) -> Result<Cutter, SourceError> {
+        let mut pace = self.pace();
+        let mut next = self.piece(keys, &mut pace).await?;
+        while let Some((range, piece)) = next {
+            let is_last = pace.ends_with(range);
+            let (ahead, handed_on) = tokio::join!(
+                self.piece(keys, &mut pace),
+                self.hand_on(range, piece, is_last, cutter)
+            );
+            cutter = handed_on?;
+            next = ahead?;
         }
-        chunk = answer.chunk().await?;
+        Ok(cutter)
     }
-    Ok(())
+
+    async fn piece(
+        &self,
+        keys: &SortKeys,
+        pace: &mut Pace,
+    ) -> Result<Option<(TimeRange, Piece)>, SourceError> {
+        while let Some(range) = pace.range() {
+            if let Some(sorted) = self.sorted(range, keys).await? {
+                pace.advance(range, sorted.bytes);
+                return Ok(Some((range, Piece::Sorted(sorted))));
+            }
+            if !pace.shorten(range) {
+                pace.advance(range, self.limits.sort_bytes);
+                return Ok(Some((range, Piece::TooLarge)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads a range in any order and sorts it, if it is not too large for that.
+    async fn sorted(
+        &self,
+        range: TimeRange,
+        keys: &SortKeys,
+    ) -> Result<Option<Sorted>, SourceError> {
+        let mut sorter = Sorter::new(keys.clone(), self.limits.sort_bytes);
+        let statement = sql::unordered_rows(&self.query, range, &keys.hidden);
+        let Some(answer) = self.ask(statement, range).await? else {
+            return sorter.finish().map(Some);
+        };
+        let schema = self.query.schema_with(&keys.hidden);
+        let collect = move |decoder: Decoder, mut chunks: Chunks| {
+            let fits = Cell::new(true);
+            let chunks = iter::from_fn(|| fits.get().then(|| chunks.blocking_recv()).flatten());
+            let decoded = decoder.decode(chunks, |batch| {
+                fits.set(fits.get() && sorter.push(batch));
+            });
+            if !fits.get() {
+                return Ok(None);
+            }
+            decoded?;
+            sorter.finish().map(Some)
+        };
+        answer.decode(schema, collect).await
+    }
+
+    /// Hands on the rows of a range. Returns the cutter with those that make no whole block.
+    async fn hand_on(
+        &self,
+        range: TimeRange,
+        piece: Piece,
+        is_last: bool,
+        mut cutter: Cutter,
+    ) -> Result<Cutter, SourceError> {
+        let Piece::Sorted(sorted) = piece else {
+            return self.pass_on(range, cutter).await;
+        };
+        let cut = spawn_blocking(move || {
+            let blocks = cutter.push_sorted(sorted, is_last)?;
+            Ok((blocks, cutter))
+        });
+        let (blocks, cutter) = cut
+            .await
+            .map_err(SourceError::Stopped)?
+            .map_err(SourceError::Order)?;
+        for block in blocks {
+            self.send(Some(block)).await;
+        }
+        Ok(cutter)
+    }
+
+    /// Hands on the rows of a range in the order in which ClickHouse sends them. Returns the cutter
+    /// with those that make no whole block.
+    async fn pass_on(&self, range: TimeRange, mut cutter: Cutter) -> Result<Cutter, SourceError> {
+        let statement = sql::rows(&self.query, range);
+        let Some(answer) = self.ask(statement, range).await? else {
+            return Ok(cutter);
+        };
+        let blocks = self.blocks.clone();
+        let cut = move |decoder: Decoder, mut chunks: Chunks| {
+            // That nobody wants the blocks any more is no error of anybody's.
+            let send = |block| blocks.blocking_send(block).unwrap_or(());
+            let chunks = iter::from_fn(|| chunks.blocking_recv());
+            decoder.decode(chunks, |batch| {
+                cutter.push(&batch).into_iter().for_each(send);
+            })?;
+            Ok(cutter)
+        };
+        answer.decode(self.query.schema(), cut).await
+    }
+
+    async fn send(&self, block: Option<Block>) {
+        if let Some(block) = block {
+            // That nobody wants it any more is no error of anybody's.
+            self.blocks.send(block).await.unwrap_or(());
+        }
+    }
+
+    /// Asks for rows. Returns nothing if there are none.
+    async fn ask(
+        &self,
+        statement: Statement,
+        range: TimeRange,
+    ) -> Result<Option<BegunAnswer>, SourceError> {
+        let number = self.queries.fetch_add(1, Ordering::Relaxed);
+        let query_id = format!("{}-{number}", self.query_id);
+        let mut answer = self.clickhouse.ask(statement, &query_id).await?;
+        let Some(first) = answer.chunk().await? else {
+            return self.nothing(range).await.map(|()| None);
+        };
+        answer.check_encoding()?;
+        Ok(Some(BegunAnswer { first, answer }))
+    }
+
+    /// Believes an answer of no bytes if there are no rows: ClickHouse packs nothing into nothing.
+    async fn nothing(&self, range: TimeRange) -> Result<(), SourceError> {
+        let counts: Vec<u64> = self
+            .clickhouse
+            .fetch_all(sql::count(&self.query, range))
+            .await?;
+        if counts.iter().any(|rows| *rows > 0) {
+            return Err(SourceError::Truncated);
+        }
+        Ok(())
+    }
 }
 
-/// Decodes chunks to blocks, on a thread of its own.
-fn decode(
-    mut chunks: mpsc::Receiver<Bytes>,
-    decoder: Decoder,
-    mut cutter: Cutter,
-    blocks: &mpsc::Sender<Vec<RecordBatch>>,
-) -> Result<(), SourceError> {
-    // That nobody wants the blocks any more is no error of anybody's.
-    let send = |block| blocks.blocking_send(block).unwrap_or(());
-    let chunks = std::iter::from_fn(|| chunks.blocking_recv());
-    decoder.decode(chunks, |batch| {
-        cutter.push(&batch).into_iter().for_each(send);
-    })?;
-    cutter.take().into_iter().for_each(send);
-    Ok(())
+/// An answer with its first bytes.
+struct BegunAnswer {
+    first: Bytes,
+    answer: Answer,
+}
+
+type Chunks = mpsc::Receiver<Bytes>;
+
+impl BegunAnswer {
+    /// Takes the answer from the network and has `decode` decode it meanwhile, on a thread of its own.
+    async fn decode<T: Send + 'static>(
+        self,
+        schema: SchemaRef,
+        decode: impl FnOnce(Decoder, Chunks) -> Result<T, SourceError> + Send + 'static,
+    ) -> Result<T, SourceError> {
+        let decoder = Decoder::new(schema, self.answer.exception_tag());
+        let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+        let thread = spawn_blocking(move || decode(decoder, chunks));
+        let arrived = self.receive(sender).await;
+        match (arrived, thread.await.map_err(SourceError::Stopped)?) {
+            // That what came over a broken connection was cut is nothing new.
+            (Err(error), Err(SourceError::Truncated)) => Err(error),
+            (_, outcome) => outcome,
+        }
+    }
+
+    /// Takes chunks from the network until the answer ends or nobody wants more.
+    async fn receive(self, chunks: mpsc::Sender<Bytes>) -> Result<(), SourceError> {
+        let mut answer = self.answer;
+        let mut chunk = Some(self.first);
+        while let Some(bytes) = chunk {
+            if chunks.send(bytes).await.is_err() {
+                break;
+            }
+            chunk = answer.chunk().await?;
+        }
+        Ok(())
+    }
 }

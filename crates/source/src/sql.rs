@@ -11,7 +11,7 @@ use domain::{Op, RowOrder, TimeRange};
 
 use crate::column_type::{ColumnType, Kind, Scalar};
 use crate::predicate::{Predicate, Test};
-use crate::query::Query;
+use crate::query::{Query, hidden_name};
 use crate::value::Value;
 
 /// A query with the parameters that it names.
@@ -64,41 +64,57 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-/// Selects the rows of a slice, in the order that was asked for.
-///
-/// The columns get numbers for names in the inner query: a public name that is also a column of
-/// the table would stand for the cast one in `WHERE` otherwise, and hide it from the index.
-pub(crate) fn rows(query: &Query, slice: TimeRange) -> Statement {
+/// Selects the rows of a range, in the order that was asked for.
+pub(crate) fn rows(query: &Query, range: TimeRange) -> Statement {
     let dataset = &query.dataset;
-    let mut public = Vec::new();
-    for (number, index) in query.columns.iter().enumerate() {
-        public.push(format!("_{number} AS `{}`", dataset.columns[*index].name));
-    }
-    let by_time = match query.order {
+    let order = match query.order {
         RowOrder::Time => std::iter::once(&dataset.time)
             .chain(&dataset.order_by)
             .collect(),
         RowOrder::Storage => Vec::new(),
     };
-    let order: Vec<_> = (0..by_time.len())
+    select(query, range, &[], &order)
+}
+
+/// Selects the rows of a range in any order, with some more columns of the dataset.
+pub(crate) fn unordered_rows(query: &Query, range: TimeRange, hidden: &[usize]) -> Statement {
+    select(query, range, hidden, &[])
+}
+
+/// Selects rows.
+///
+/// The columns get numbers for names in the inner query: a public name that is also a column of
+/// the table would stand for the cast one in `WHERE` otherwise, and hide it from the index.
+fn select(query: &Query, range: TimeRange, hidden: &[usize], order: &[&String]) -> Statement {
+    let dataset = &query.dataset;
+    let columns: Vec<_> = query.columns.iter().chain(hidden).copied().collect();
+    let public = columns.iter().enumerate().map(|(number, index)| {
+        let name = match number.checked_sub(query.columns.len()) {
+            None => dataset.columns[*index].name.clone(),
+            Some(hidden) => hidden_name(hidden),
+        };
+        format!("_{number} AS `{name}`")
+    });
+    let public = public.collect::<Vec<_>>().join(", ");
+    let order_names: Vec<_> = (0..order.len())
         .map(|number| format!("_o{number}"))
         .collect();
-    let inner = Builder::union(query, slice, |table| {
-        let columns = query.columns.iter().enumerate().map(|(number, index)| {
+    let inner = Builder::union(query, range, |table| {
+        let columns = columns.iter().enumerate().map(|(number, index)| {
             let column = &dataset.columns[*index];
             format!(
                 "{} AS _{number}",
                 selected(&column.sql[table], &column.value_type, query)
             )
         });
-        let order = by_time.iter().enumerate();
-        let order = order.map(|(number, sql)| format!("{sql} AS _o{number}"));
+        let order = order.iter().zip(&order_names);
+        let order = order.map(|(sql, name)| format!("{sql} AS {name}"));
         columns.chain(order).collect()
     });
-    let mut sql = format!("SELECT {}\nFROM (\n{}\n)", public.join(", "), inner.sql);
+    let mut sql = format!("SELECT {public}\nFROM (\n{}\n)", inner.sql);
     if !order.is_empty() {
         sql.push_str("\nORDER BY ");
-        sql.push_str(&order.join(", "));
+        sql.push_str(&order_names.join(", "));
     }
     Statement {
         sql,
@@ -150,6 +166,15 @@ pub(crate) fn count(query: &Query, slice: TimeRange) -> Statement {
     let inner = Builder::union(query, slice, |_| vec!["1".to_owned()]);
     Statement {
         sql: format!("SELECT count() AS rows\nFROM (\n{}\n)", inner.sql),
+        parameters: inner.parameters,
+    }
+}
+
+/// Asks how much of each table a range makes ClickHouse look at.
+pub(crate) fn estimate(query: &Query, range: TimeRange) -> Statement {
+    let inner = Builder::union(query, range, |_| vec!["1".to_owned()]);
+    Statement {
+        sql: format!("EXPLAIN ESTIMATE\n{}", inner.sql),
         parameters: inner.parameters,
     }
 }

@@ -89,6 +89,8 @@ pub struct PipelineConfig {
     pub encode_threads: usize,
     /// Rows of a slice, about.
     pub target_slice_rows: u64,
+    /// Bytes of rows in memory, about, that are sorted at a time.
+    pub sort_bytes: usize,
     /// Rows of a block of CSV or JSON, at most.
     pub block_rows: usize,
     /// Rows of a Parquet row group, at most.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use domain::{Classify, ErrorClass, ErrorCode, ExportedFile, Format, Violation};
 use encode::EncodeError;
 use sink::{Sink, SinkError};
-use source::{BlockLimits, Catalogue, ClickHouse, SourceError};
+use source::{BlockLimits, Catalogue, ClickHouse, ReadLimits, SourceError};
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
@@ -146,12 +146,15 @@ impl Pipeline {
         made
     }
 
-    fn block_limits(&self, format: Format) -> BlockLimits {
+    fn read_limits(&self, format: Format) -> ReadLimits {
         let config = &self.config;
         let (rows, bytes) = match format {
             Format::Csv | Format::Json => (config.block_rows, config.block_bytes),
             Format::Parquet => (config.row_group_rows, config.row_group_bytes),
         };
-        BlockLimits { rows, bytes }
+        ReadLimits {
+            block: BlockLimits { rows, bytes },
+            sort_bytes: config.sort_bytes,
+        }
     }
 }

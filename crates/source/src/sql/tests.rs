@@ -1,7 +1,7 @@
 use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
 use serde_json::{Value as Json, json};
 
-use super::{Parameter, Statement, histogram, rows};
+use super::{Parameter, Statement, histogram, rows, unordered_rows};
 use crate::catalogue::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
 use crate::query::Query;
 use crate::value::Value;
@@ -89,6 +89,42 @@ fn rows_in_the_order_of_the_storage_are_not_sorted() {
     let statement = rows(&query, query.range());
     assert!(statement.sql.ends_with("\n)"), "{}", statement.sql);
     assert!(!statement.sql.contains("_o0"), "{}", statement.sql);
+}
+
+#[test]
+fn rows_to_be_sorted_have_what_orders_them() {
+    let changes = json!({"columns": ["body", "trace_id"]});
+    let query = query(OTEL_PRESET, "logs", &changes);
+    let keys = query.sort_keys().unwrap();
+    assert_eq!(keys.places, [2, 3, 1, 4, 5, 0]);
+    let statement = unordered_rows(&query, query.range(), &keys.hidden);
+    let (columns, _) = statement.sql.split_once("\nWHERE").unwrap();
+    insta::assert_snapshot!(columns, @r"
+    SELECT _0 AS `body`, _1 AS `trace_id`, _2 AS `_k0`, _3 AS `_k1`, _4 AS `_k2`, _5 AS `_k3`
+    FROM (
+    SELECT Body AS _0, TraceId AS _1, CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS _2, ServiceName AS _3, SpanId AS _4, CAST(SeverityNumber, 'UInt8') AS _5
+    FROM `otel_logs`
+    ");
+    assert!(statement.sql.ends_with("\n)"), "{}", statement.sql);
+    let schema = query.schema_with(&keys.hidden);
+    let names: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    assert_eq!(names, ["body", "trace_id", "_k0", "_k1", "_k2", "_k3"]);
+}
+
+#[test]
+fn every_dataset_that_ships_can_be_sorted() {
+    for preset in [OTEL_PRESET, TELEMETRYFLOW_PRESET] {
+        for dataset in Catalogue::load(&[("preset", preset)]).unwrap().names() {
+            assert!(
+                query(preset, dataset, &json!({})).sort_keys().is_some(),
+                "{dataset}"
+            );
+        }
+    }
 }
 
 #[test]

@@ -3,18 +3,18 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::AsArray;
 use devstack::{Env, Proxy};
 use domain::{Classify, ErrorClass, ErrorCode};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::json;
-use source::{BlockLimits, ClickHouse, Query, SourceError};
+use source::{Query, Slice, SourceError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use url::Url;
 
-use crate::support::{BLOCKS, Database, read};
+use crate::support::{Database, LIMITS, read};
 
 const PRESET: &str = r#"
 [numbers]
@@ -292,51 +292,26 @@ async fn a_row_of_20_mb_passes() {
 }
 
 #[tokio::test]
-async fn the_same_rows_make_the_same_blocks() {
-    let database = numbers().await;
-    let query = query(&database, &["number", "text"]);
-    let limits = BlockLimits {
-        rows: 7_001,
-        bytes: 400_000,
-    };
-    let mut sizes = Vec::new();
-    for max_block_rows in [500, 8_192, 65_536] {
-        let mut config = database.config.clone();
-        config.max_block_rows = max_block_rows;
-        let source = ClickHouse::new(&config).unwrap();
-        let query_id = uuid::Uuid::new_v4().to_string();
-        let mut blocks = source
-            .read(&query, query.range(), &query_id, limits)
-            .await
-            .unwrap();
-        let mut rows = Vec::new();
-        while let Some(block) = blocks.next().await.unwrap() {
-            rows.push(block.iter().map(RecordBatch::num_rows).sum::<usize>());
-        }
-        assert_eq!(rows.iter().sum::<usize>() as u64, ROWS);
-        sizes.push(rows);
-    }
-    assert!(sizes[0].len() > 7);
-    assert!(sizes.iter().all(|rows| *rows == sizes[0]), "{sizes:?}");
-}
-
-#[tokio::test]
 async fn dropping_the_blocks_ends_the_query() {
     let database = numbers().await;
     let query = query(&database, &["number", "text"]);
     let source = database.source();
     let query_id = uuid::Uuid::new_v4().to_string();
+    let slice = Slice {
+        range: query.range(),
+        rows: ROWS,
+    };
     for _ in 0..3 {
         // The id is free again once the query before has ended.
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-        let mut blocks = loop {
-            match source.read(&query, query.range(), &query_id, BLOCKS).await {
-                Ok(blocks) => break blocks,
+        loop {
+            let mut blocks = source.read(&query, slice, &query_id, LIMITS);
+            match blocks.next().await {
+                Ok(block) => break assert!(block.is_some()),
                 Err(error) if tokio::time::Instant::now() > deadline => panic!("{error}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
-        };
-        assert!(blocks.next().await.unwrap().is_some());
+        }
     }
     source.kill(&query_id).await.unwrap();
 }

@@ -4,6 +4,7 @@
 
 mod faults;
 mod filters;
+mod order;
 mod plan;
 mod presets;
 mod resolve;

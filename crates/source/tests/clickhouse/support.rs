@@ -3,12 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::RecordBatch;
-use arrow::compute::{cast, concat_batches};
+use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::SchemaRef;
 use devstack::Env;
 use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
 use serde_json::{Value, json};
-use source::{BlockLimits, Catalogue, ClickHouse, ClickHouseConfig, Query, SourceError};
+use source::{
+    Block, BlockLimits, Catalogue, ClickHouse, ClickHouseConfig, Query, ReadLimits, Slice,
+    SourceError,
+};
 use uuid::Uuid;
 
 pub(crate) const START: &str = "2026-01-01T00:00:00Z";
@@ -126,9 +129,12 @@ impl Database {
     }
 }
 
-pub(crate) const BLOCKS: BlockLimits = BlockLimits {
-    rows: 20_000,
-    bytes: 16 << 20,
+pub(crate) const LIMITS: ReadLimits = ReadLimits {
+    block: BlockLimits {
+        rows: 20_000,
+        bytes: 16 << 20,
+    },
+    sort_bytes: 64 << 20,
 };
 
 /// Reads a slice to its end.
@@ -137,17 +143,45 @@ pub(crate) async fn read(
     query: &Query,
     slice: TimeRange,
 ) -> Result<RecordBatch, SourceError> {
+    let slice = Slice {
+        range: slice,
+        rows: 0,
+    };
+    let blocks = blocks(source, query, slice, LIMITS).await?;
+    Ok(concat_batches(&query.schema(), &blocks).unwrap())
+}
+
+/// Reads a slice to its end. Each block is a batch.
+pub(crate) async fn blocks(
+    source: &ClickHouse,
+    query: &Query,
+    slice: Slice,
+    limits: ReadLimits,
+) -> Result<Vec<RecordBatch>, SourceError> {
     let query_id = Uuid::new_v4().to_string();
-    let mut blocks = source.read(query, slice, &query_id, BLOCKS).await?;
-    let mut batches = Vec::new();
-    while let Some(block) = blocks.next().await? {
-        let rows: usize = block.iter().map(RecordBatch::num_rows).sum();
-        assert!((1..=BLOCKS.rows).contains(&rows));
-        batches.extend(block);
+    let mut read = source.read(query, slice, &query_id, limits);
+    let mut blocks = Vec::new();
+    while let Some(block) = read.next().await? {
+        assert!((1..=limits.block.rows).contains(&block.rows()));
+        blocks.push(whole(&block, &query.schema()));
     }
-    let schema = query.schema();
-    let batches: Vec<_> = batches.iter().map(|batch| plain(batch, &schema)).collect();
-    Ok(concat_batches(&schema, &batches).unwrap())
+    Ok(blocks)
+}
+
+/// Makes one batch of the rows of a block.
+fn whole(block: &Block, schema: &SchemaRef) -> RecordBatch {
+    let batches: Vec<_> = block
+        .batches
+        .iter()
+        .map(|batch| plain(batch, schema))
+        .collect();
+    match &block.order {
+        None => concat_batches(schema, &batches).unwrap(),
+        Some(order) => {
+            let batches: Vec<_> = batches.iter().collect();
+            interleave_record_batch(&batches, order).unwrap()
+        }
+    }
 }
 
 /// Takes texts out of their dictionaries.

@@ -24,7 +24,7 @@ pub(super) struct Attempt<'a> {
     stops: &'a Stops,
     /// What is being written.
     object: Option<ObjectWriter>,
-    /// The query that is being read.
+    /// What is being read: how the ids of its queries begin.
     query_id: Mutex<Option<String>>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Attempt<'a> {
             .catalogue
             .resolve(&job.request, job.organization)
             .map_err(PipelineError::Dataset)?;
-        let limits = pipeline.block_limits(job.request.output.format());
+        let limits = pipeline.read_limits(job.request.output.format());
         let encoder = Encoder::new(&job.request.output, query.schema(), file_metadata(lease))?;
         let encoder = Arc::new(encoder);
         let fingerprint = resume::fingerprint(&query, lease, limits);
@@ -94,6 +94,7 @@ impl<'a> Attempt<'a> {
             query: &query,
             encoder: &encoder,
             limits,
+            slice_rows: plan.rows_estimated / plan.slices.len().max(1) as u64,
             query_id: &self.query_id,
         };
         let read = reader.read(&plan.slices, done, blocks);

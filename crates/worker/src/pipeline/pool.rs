@@ -5,20 +5,20 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
-use arrow::array::RecordBatch;
 use crossbeam_channel::{Receiver, Sender};
 use encode::{BlockPosition, EncodeError, EncodedBlock, Encoder};
+use source::Block;
 use tokio::sync::oneshot;
 
 /// A pool of threads that encode blocks. Clones share the threads, which end with the last clone.
 #[derive(Clone)]
 pub struct EncodePool {
-    blocks: Sender<Block>,
+    work: Sender<Work>,
 }
 
-struct Block {
+struct Work {
     encoder: Arc<Encoder>,
-    batches: Vec<RecordBatch>,
+    block: Block,
     position: BlockPosition,
     done: oneshot::Sender<Result<EncodedBlock, EncodeError>>,
 }
@@ -33,14 +33,14 @@ impl EncodePool {
     ///
     /// When the operating system refuses a thread.
     pub fn start(threads: NonZeroUsize, capacity: usize) -> io::Result<Self> {
-        let (blocks, work) = crossbeam_channel::bounded(capacity);
+        let (work, all) = crossbeam_channel::bounded(capacity);
         for index in 0..threads.get() {
-            let work = work.clone();
+            let all = all.clone();
             thread::Builder::new()
                 .name(format!("encode-{index}"))
-                .spawn(move || encode_all(&work))?;
+                .spawn(move || encode_all(&all))?;
         }
-        Ok(Self { blocks })
+        Ok(Self { work })
     }
 
     /// Hands a block to the threads.
@@ -51,17 +51,17 @@ impl EncodePool {
     pub fn submit(
         &self,
         encoder: Arc<Encoder>,
-        batches: Vec<RecordBatch>,
+        block: Block,
         position: BlockPosition,
     ) -> Result<Encoding, NoRoom> {
         let (done, encoding) = oneshot::channel();
-        let block = Block {
+        let work = Work {
             encoder,
-            batches,
+            block,
             position,
             done,
         };
-        self.blocks.try_send(block).map_err(|_| NoRoom)?;
+        self.work.try_send(work).map_err(|_| NoRoom)?;
         Ok(encoding)
     }
 }
@@ -71,14 +71,18 @@ impl EncodePool {
 #[error("the encoding threads have no room for a block")]
 pub struct NoRoom;
 
-fn encode_all(work: &Receiver<Block>) {
-    for block in work {
-        if block.done.is_closed() {
+fn encode_all(all: &Receiver<Work>) {
+    for work in all {
+        if work.done.is_closed() {
             continue;
         }
-        let result = block.encoder.encode(&block.batches, block.position);
+        let Block { batches, order } = work.block;
+        let result = match &order {
+            Some(order) => work.encoder.encode_in_order(&batches, order, work.position),
+            None => work.encoder.encode(&batches, work.position),
+        };
         // The memory of the rows goes before the bytes arrive at whoever waits for room.
-        drop(block.batches);
-        let _ = block.done.send(result);
+        drop((batches, order));
+        let _ = work.done.send(result);
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::TimeRange;
 use encode::{BlockPosition, Encoder};
-use source::{BlockLimits, Query};
+use source::{Query, ReadLimits, Slice};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -29,8 +29,10 @@ pub(super) struct Reader<'a> {
     pub(super) stop: &'a CancellationToken,
     pub(super) query: &'a Query,
     pub(super) encoder: &'a Arc<Encoder>,
-    pub(super) limits: BlockLimits,
-    /// Told which query runs.
+    pub(super) limits: ReadLimits,
+    /// About how many rows a slice has.
+    pub(super) slice_rows: u64,
+    /// Told what is being read.
     pub(super) query_id: &'a Mutex<Option<String>>,
 }
 
@@ -73,9 +75,11 @@ impl Reader<'_> {
         let claim = self.lease.claim();
         let query_id = format!("export-{}-{}-{number}", claim.job.id, claim.token());
         self.reads(Some(query_id.clone()));
-        let mut blocks = clickhouse
-            .read(self.query, slice, &query_id, self.limits)
-            .await?;
+        let slice = Slice {
+            range: slice,
+            rows: self.slice_rows,
+        };
+        let mut blocks = clickhouse.read(self.query, slice, &query_id, self.limits);
         loop {
             // Room first, so that no decoded block waits in memory besides those in flight. Only a
             // writer that has failed closes the channel, and it has told why.

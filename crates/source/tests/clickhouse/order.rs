@@ -1,0 +1,172 @@
+//! Rows come in the order of time, and in the same blocks, whatever it takes.
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::compute::concat_batches;
+use arrow::datatypes::UInt64Type;
+use serde_json::json;
+use source::{BlockLimits, ClickHouse, Query, ReadLimits, Slice};
+
+use crate::support::{Database, blocks};
+
+const PRESET: &str = r#"
+[numbers]
+table = "numbers"
+time = "at"
+tenant = "org"
+order_by = ["kind", "attributes"]
+columns = [
+    { name = "number", type = "uint64" },
+    { name = "text", type = "string" },
+    { name = "at", type = "timestamp" },
+    { name = "kind", type = "string" },
+    { name = "attributes", type = "map<string, string>" },
+]
+
+[numbers_in_one_order]
+table = "numbers"
+time = "at"
+tenant = "org"
+order_by = ["kind", "attributes", "number"]
+columns = [
+    { name = "number", type = "uint64" },
+    { name = "at", type = "timestamp" },
+    { name = "kind", type = "string" },
+    { name = "attributes", type = "map<string, string>" },
+]
+
+[numbers_by_expression]
+table = "numbers"
+time = "addNanoseconds(at, 0)"
+tenant = "org"
+order_by = ["kind", "attributes", "number"]
+columns = [
+    { name = "number", type = "uint64" },
+    { name = "text", type = "string" },
+]
+"#;
+
+const ROWS: u64 = 30_000;
+
+/// Rows that are stored in another order, many of them of the same time: a fifth of one nanosecond,
+/// others ten by ten. Only the number tells some of them apart.
+async fn numbers() -> Database {
+    let ddl = "CREATE TABLE numbers (at DateTime64(9), org String, number UInt64, text String, \
+               kind LowCardinality(String), attributes Map(LowCardinality(String), String)) \
+               ENGINE = MergeTree ORDER BY (kind, number);\n";
+    let database = Database::create(PRESET, ddl).await;
+    let insert = format!(
+        "INSERT INTO numbers SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') \
+         + if(number % 5 = 0, 1800, intDiv(cityHash64(number) % {ROWS}, 10)), '{}', number, \
+         hex(sipHash128(number)), concat('kind ', toString(number % 3)), \
+         map('k', toString(number % 2)) FROM numbers({ROWS});\n",
+        database.organization
+    );
+    database.run(&insert).await;
+    database
+}
+
+const BLOCK: BlockLimits = BlockLimits {
+    rows: 7_001,
+    bytes: 400_000,
+};
+
+fn column(blocks: &[RecordBatch]) -> Vec<u64> {
+    let rows = concat_batches(&blocks[0].schema(), blocks).unwrap();
+    rows.column(0)
+        .as_primitive::<UInt64Type>()
+        .values()
+        .to_vec()
+}
+
+#[tokio::test]
+async fn the_order_is_that_of_clickhouse() {
+    let database = numbers().await;
+    let expected: Vec<u64> = database
+        .client
+        .query_raw("SELECT number FROM numbers ORDER BY at, kind, attributes, number")
+        .fetch_all()
+        .await
+        .unwrap();
+    assert_eq!(expected.len() as u64, ROWS);
+    for (dataset, rows, sort_bytes) in [
+        // With one query, and with several that cost little if the rows are as few as they say.
+        ("numbers", 0, 8 << 20),
+        ("numbers_in_one_order", 0, 700_000),
+        // With several that would each look at all rows.
+        ("numbers_in_one_order", ROWS, 700_000),
+        ("numbers_by_expression", ROWS, 8 << 20),
+    ] {
+        let query = database.query(dataset, &json!({"columns": ["number"]}));
+        let limits = ReadLimits {
+            block: BLOCK,
+            sort_bytes,
+        };
+        let rows = blocks(&database.source(), &query, whole(&query, rows), limits).await;
+        assert_eq!(column(&rows.unwrap()), expected, "{dataset} {sort_bytes}");
+    }
+}
+
+fn whole(query: &Query, rows: u64) -> Slice {
+    Slice {
+        range: query.range(),
+        rows,
+    }
+}
+
+#[tokio::test]
+async fn the_same_rows_make_the_same_blocks() {
+    let database = numbers().await;
+    for order in ["time", "storage"] {
+        let options = json!({"columns": ["number", "text"], "options": {"order": order}});
+        let query = database.query("numbers", &options);
+        let mut all = Vec::new();
+        // The least room is for some of the rows.
+        for (max_block_rows, max_threads, sort_bytes) in [
+            (500, 1, 64 << 20),
+            (8_192, 2, 1_000_000),
+            (65_536, 0, 700_000),
+        ] {
+            let mut config = database.config.clone();
+            config.max_block_rows = max_block_rows;
+            config.max_threads = if order == "time" { max_threads } else { 1 };
+            let source = ClickHouse::new(&config).unwrap();
+            let limits = ReadLimits {
+                block: BLOCK,
+                sort_bytes,
+            };
+            all.push(
+                blocks(&source, &query, whole(&query, 0), limits)
+                    .await
+                    .unwrap(),
+            );
+        }
+        assert!(all[0].len() > 4);
+        assert!(all.iter().all(|blocks| *blocks == all[0]), "{order}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_sorted_here_is_sorted_by_clickhouse() {
+    let database = numbers().await;
+    let query = database.query("numbers", &json!({"columns": ["number", "at", "kind"]}));
+    let sorted = async |sort_bytes| {
+        let limits = ReadLimits {
+            block: BLOCK,
+            sort_bytes,
+        };
+        blocks(&database.source(), &query, whole(&query, 0), limits)
+            .await
+            .unwrap()
+    };
+    let (here, there) = (sorted(64 << 20).await, sorted(100_000).await);
+    let rows =
+        |blocks: &[RecordBatch]| blocks.iter().map(RecordBatch::num_rows).collect::<Vec<_>>();
+    assert_eq!(rows(&here), rows(&there));
+    let joined = |blocks: &[RecordBatch]| concat_batches(&query.schema(), blocks).unwrap();
+    let (here, there) = (joined(&here), joined(&there));
+    // Rows that the dataset's order does not tell apart may stand in another order.
+    assert_eq!(
+        here.project(&[1, 2]).unwrap(),
+        there.project(&[1, 2]).unwrap()
+    );
+}

@@ -7,6 +7,7 @@ mod config;
 mod json;
 mod links;
 pub mod middleware;
+mod parameters;
 mod problem;
 mod representation;
 mod router;

@@ -76,7 +76,8 @@ problem_codes! {
     BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
     /// The body is not declared as plain JSON.
     UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON.";
-    /// The body is JSON, but asks for something impossible; `errors` lists everything.
+    /// The body is JSON, or the query is readable, but asks for something impossible; `errors`
+    /// lists everything.
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
     /// A fault of the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -13,12 +13,14 @@ use crate::app::App;
 use crate::config::HttpConfig;
 use crate::middleware::{assign, caught, harden, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
-use crate::routes::{create_export, delete_export, download_export, get_export, healthz, readyz};
+use crate::routes::{
+    create_export, delete_export, download_export, get_export, healthz, list_exports, readyz,
+};
 
 /// Builds the service.
 pub fn router(app: App, config: &HttpConfig) -> Router {
     let routes = Router::new()
-        .route("/api/v1/export", post(create_export))
+        .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/healthz", get(healthz))

@@ -2,6 +2,7 @@
 
 mod claim;
 mod end;
+mod list;
 pub(crate) mod row;
 mod withdraw;
 
@@ -11,6 +12,7 @@ use sqlx::{Connection, PgConnection};
 
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
+pub use list::{Listing, Position, list};
 pub(crate) use row::load;
 pub use withdraw::{expire, withdraw};
 

@@ -8,6 +8,7 @@ mod download_export;
 mod get_export;
 mod healthz;
 mod job_path;
+mod list_exports;
 mod readyz;
 
 pub use create_export::{CreateExportError, create_export};
@@ -16,6 +17,7 @@ pub use download_export::{DownloadExportError, download_export};
 pub use get_export::{GetExportError, get_export};
 pub use healthz::healthz;
 pub use job_path::JobPath;
+pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
 
 /// When to ask again for a job that is not done, in seconds.

@@ -10,6 +10,7 @@ mod health;
 mod http;
 mod issuer;
 mod jwks;
+mod list;
 mod process;
 mod read;
 mod tokens;

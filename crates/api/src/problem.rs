@@ -50,6 +50,8 @@ macro_rules! problem_codes {
 problem_codes! {
     /// The body is no JSON, names a member twice, or holds U+0000.
     InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON.";
+    /// `Idempotency-Key` is sent twice, or is no string of 1 to 255 printable ASCII characters.
+    InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "The idempotency key is not valid.";
     /// There is no bearer token.
     TokenMissing = "token_missing", UNAUTHORIZED, "A bearer token is required.";
     /// The token is malformed, signed by somebody else, or not meant for this service.
@@ -70,6 +72,8 @@ problem_codes! {
     ExportFailed = "export_failed", CONFLICT, "The export has failed.";
     /// The export was cancelled, so it has no file.
     ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
+    /// A request with the same `Idempotency-Key` is being answered at this moment.
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this idempotency key is in progress.";
     /// The file was kept for its time and is gone.
     Expired = "expired", GONE, "The file of the export is gone.";
     /// The body is larger than allowed.
@@ -79,6 +83,8 @@ problem_codes! {
     /// The body is JSON, or the query is readable, but asks for something impossible; `errors`
     /// lists everything.
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
+    /// Within 24 hours, `Idempotency-Key` came with another body.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request.";
     /// A fault of the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The service cannot reach something that it needs.

@@ -8,6 +8,7 @@ mod delete;
 mod download;
 mod health;
 mod http;
+mod idempotency;
 mod issuer;
 mod jwks;
 mod list;

@@ -11,6 +11,8 @@ use runtime::chain;
 use serde::Serialize;
 use store::StoreError;
 
+use crate::watch::TooManyWatchers;
+
 /// The media type of a problem document.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 
@@ -89,6 +91,8 @@ problem_codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The service cannot reach something that it needs.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available at the moment.";
+    /// As many clients wait for changes as this process lets in.
+    TooManyWatchers = "too_many_watchers", SERVICE_UNAVAILABLE, "Too many clients wait for changes.";
     /// The call took longer than the service allows.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "The call took too long.";
 }
@@ -215,6 +219,15 @@ impl From<StoreError> for Problem {
             (_, ErrorClass::Transient { .. }) => Self::unavailable(error),
             (_, ErrorClass::Permanent | ErrorClass::Cancelled) => Self::internal(error),
         }
+    }
+}
+
+impl From<TooManyWatchers> for Problem {
+    fn from(error: TooManyWatchers) -> Self {
+        let detail = "Please try again in a few seconds, or ask without waiting.";
+        Self::new(ProblemCode::TooManyWatchers, detail)
+            .header(RETRY_AFTER, HeaderValue::from_static("5"))
+            .caused_by(error)
     }
 }
 

@@ -15,6 +15,7 @@ use crate::middleware::{assign, caught, harden, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, delete_export, download_export, get_export, healthz, list_exports, readyz,
+    watch_export,
 };
 
 /// Builds the service.
@@ -23,6 +24,7 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
         .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
+        .route("/api/v1/export/{id}/events", get(watch_export))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(app);
@@ -79,6 +81,7 @@ mod tests {
             shutdown_grace_s: 1,
             ready_timeout_ms: 1000,
             trusted_proxies: 0,
+            max_watchers: 1,
         };
         let routes = Router::new().route("/", get(async || -> () { panic!("a secret") }));
         let request = Request::get("/").body(Body::empty()).unwrap();

@@ -10,6 +10,7 @@ mod healthz;
 mod job_path;
 mod list_exports;
 mod readyz;
+mod watch_export;
 
 pub use create_export::{CreateExportError, create_export};
 pub use delete_export::{DeleteExportError, delete_export};
@@ -19,6 +20,7 @@ pub use healthz::healthz;
 pub use job_path::JobPath;
 pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
+pub use watch_export::{WatchExportError, watch_export};
 
 /// When to ask again for a job that is not done, in seconds.
 const POLL_AFTER: HeaderValue = HeaderValue::from_static("2");

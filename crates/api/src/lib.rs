@@ -8,6 +8,7 @@ mod entity_tag;
 mod json;
 mod links;
 pub mod middleware;
+mod openapi;
 mod parameters;
 mod problem;
 mod representation;

@@ -14,8 +14,8 @@ use crate::config::HttpConfig;
 use crate::middleware::{assign, caught, harden, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
-    create_export, delete_export, download_export, get_export, get_manifest, healthz, list_exports,
-    readyz, watch_export,
+    create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
+    get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
 };
 
 /// Builds the service.
@@ -26,6 +26,10 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))
         .route("/api/v1/export/{id}/manifest", get(get_manifest))
+        .route("/openapi.json", get(openapi_json))
+        .route("/docs", get(docs))
+        .route("/docs/style.css", get(docs_style))
+        .route("/docs/script.js", get(docs_script))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(app);

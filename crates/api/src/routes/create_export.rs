@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::client::Client;
 use crate::json::JsonBody;
+use crate::openapi::ExportRequestSchema;
 use crate::problem::{Problem, ProblemCode};
 use crate::representation::JobRepresentation;
 use crate::routes::POLL_AFTER;
@@ -78,6 +79,21 @@ impl IntoResponse for CreateExportError {
 /// 422 with everything that is wrong with the request; 403 when the platform does not know the
 /// user or the organization. 400, 409 and 422 when the key is malformed, in use, or belongs to
 /// another body.
+#[utoipa::path(
+    post, path = "/api/v1/export", tag = "exports", security(("token" = [])),
+    params((
+        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "The same key and body within 24 hours make one export.", example = "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    )),
+    request_body(content = ExportRequestSchema),
+    responses((
+        status = 202, description = "The export is requested.", body = JobRepresentation<'static>,
+        headers(
+            ("Location" = String, description = "The address of the export."),
+            ("Retry-After" = u8, description = "When to ask for it, in seconds."),
+        ),
+    )),
+)]
 pub async fn create_export(
     State(app): State<App>,
     principal: Principal,

@@ -13,6 +13,7 @@ use serde::Serialize;
 use sink::{ObjectKind, SinkError};
 use store::StoreError;
 use store::events::{self, EventKind};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Principal;
@@ -66,8 +67,8 @@ impl IntoResponse for DownloadExportError {
 }
 
 /// Where a file can be had for a while, for clients that do not want to be redirected.
-#[derive(Clone, Debug, Serialize)]
-struct Download<'a> {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Download<'a> {
     /// Whoever has it has the file.
     url: String,
     /// When the URL ends.
@@ -84,6 +85,20 @@ struct Download<'a> {
 ///
 /// 404 when the caller's organization has no such job, 409 when it has no file, 410 when the file
 /// has expired or was deleted, and 422 with everything that is wrong with the query.
+#[utoipa::path(
+    get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The id of the export."),
+        ("redirect" = Option<bool>, Query, description = "Whether to answer with a redirect, which is the default.", example = false),
+    ),
+    responses(
+        (
+            status = 302, description = "A redirect to the file.",
+            headers(("Location" = String, description = "A URL that works for five minutes.")),
+        ),
+        (status = 200, description = "The same without a redirect.", body = Download<'static>),
+    ),
+)]
 pub async fn download_export(
     State(app): State<App>,
     principal: Principal,

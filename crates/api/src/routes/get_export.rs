@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::entity_tag::IfNoneMatch;
 use crate::problem::Problem;
+use crate::representation::JobRepresentation;
 use crate::routes::{JobPath, POLL_AFTER};
 use crate::snapshot::Snapshot;
 use crate::wait;
@@ -66,6 +67,24 @@ impl IntoResponse for GetExportError {
 ///
 /// 404 when the caller's organization has no such job, 422 with everything that is wrong with the
 /// query, and 503 when too many clients wait already.
+#[utoipa::path(
+    get, path = "/api/v1/export/{id}", tag = "exports", security(("token" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The id of the export."),
+        ("wait" = Option<u8>, Query, description = "How many seconds to wait for a change.", maximum = 60, example = 30),
+        ("If-None-Match" = Option<String>, Header, description = "The ETag of what is known already."),
+    ),
+    responses(
+        (
+            status = 200, description = "The export.", body = JobRepresentation<'static>,
+            headers(
+                ("ETag" = String, description = "Names this state of the export."),
+                ("Retry-After" = u8, description = "When to ask again, in seconds, while it has not ended."),
+            ),
+        ),
+        (status = 304, description = "The export is as it is known."),
+    ),
+)]
 pub async fn get_export(
     State(app): State<App>,
     principal: Principal,

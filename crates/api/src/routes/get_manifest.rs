@@ -8,9 +8,11 @@ use domain::{Compression, DataType, ExportJob, ExportedFile, Format, JobId, Orga
 use serde::Serialize;
 use serde_json::Value;
 use store::StoreError;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Principal;
+use crate::openapi::vocabulary;
 use crate::problem::Problem;
 use crate::routes::JobPath;
 use crate::routes::file::{NoFile, file};
@@ -41,9 +43,11 @@ impl IntoResponse for GetManifestError {
 }
 
 /// What a file is and what it was made from. Every member is always there.
-#[derive(Clone, Debug, Serialize)]
-struct Manifest<'a> {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Manifest<'a> {
+    #[schema(value_type = Uuid)]
     job_id: JobId,
+    #[schema(value_type = Uuid)]
     organization_id: OrganizationId,
     /// The key of the object, in the bucket of the service.
     object: &'a str,
@@ -51,18 +55,23 @@ struct Manifest<'a> {
     size_bytes: u64,
     rows: u64,
     sha256: &'a str,
+    #[schema(value_type = String)]
     data_type: &'a DataType,
+    #[schema(schema_with = vocabulary::format)]
     format: Format,
+    #[schema(schema_with = vocabulary::compression)]
     compression: Compression,
     /// Included.
     start_time: DateTime<Utc>,
     /// Not included.
     end_time: DateTime<Utc>,
     /// As they were posted; null for every row of the window.
+    #[schema(value_type = Option<Object>)]
     filters: Option<&'a Value>,
     /// In the order of the file; null for all that the dataset has.
     columns: Option<&'a [String]>,
     /// With the defaults filled in.
+    #[schema(value_type = Object)]
     options: Value,
     requested_at: DateTime<Utc>,
     /// The version of the service that says all this.
@@ -100,6 +109,11 @@ impl<'a> Manifest<'a> {
 ///
 /// 404 when the caller's organization has no such job, 409 when it has no file, and 410 when the
 /// file has expired or was deleted.
+#[utoipa::path(
+    get, path = "/api/v1/export/{id}/manifest", tag = "files", security(("token" = [])),
+    params(("id" = Uuid, Path, description = "The id of the export.")),
+    responses((status = 200, description = "The manifest.", body = Manifest<'static>)),
+)]
 pub async fn get_manifest(
     State(app): State<App>,
     principal: Principal,

@@ -12,6 +12,7 @@ use domain::Violation;
 use serde::Serialize;
 use store::StoreError;
 use store::jobs::{Listing, Position};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Principal;
@@ -45,8 +46,8 @@ impl IntoResponse for ListExportsError {
 }
 
 /// A page of jobs.
-#[derive(Clone, Debug, Serialize)]
-struct Page<'a> {
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Page<'a> {
     exports: Vec<JobRepresentation<'a>>,
     /// The address of the next page; null on the last one.
     next: Option<String>,
@@ -58,6 +59,21 @@ struct Page<'a> {
 /// # Errors
 ///
 /// 422 with everything that is wrong with the query.
+#[utoipa::path(
+    get, path = "/api/v1/export", tag = "exports", security(("token" = [])),
+    params(
+        ("status" = Option<String>, Query, description = "The status as it is shown.", example = "COMPLETED"),
+        ("data_type" = Option<String>, Query, description = "The dataset.", example = "logs"),
+        ("created_from" = Option<DateTime<Utc>>, Query, description = "Requested then or later.", example = "2026-01-01T00:00:00Z"),
+        ("created_to" = Option<DateTime<Utc>>, Query, description = "Requested before.", example = "2026-02-01T00:00:00Z"),
+        ("limit" = Option<u16>, Query, description = "Exports of a page; 20 by default.", minimum = 1, maximum = 100, example = 50),
+        ("cursor" = Option<String>, Query, description = "From a link to a next page."),
+    ),
+    responses((
+        status = 200, description = "A page.", body = Page<'static>,
+        headers(("Link" = String, description = "With rel=\"next\" the address of the next page (RFC 8288).")),
+    )),
+)]
 pub async fn list_exports(
     State(app): State<App>,
     principal: Principal,

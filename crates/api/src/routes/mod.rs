@@ -2,20 +2,22 @@
 
 use axum::http::HeaderValue;
 
-mod create_export;
-mod delete_export;
-mod download_export;
+pub(crate) mod create_export;
+pub(crate) mod delete_export;
+mod docs;
+pub(crate) mod download_export;
 mod file;
-mod get_export;
-mod get_manifest;
-mod healthz;
+pub(crate) mod get_export;
+pub(crate) mod get_manifest;
+pub(crate) mod healthz;
 mod job_path;
-mod list_exports;
-mod readyz;
-mod watch_export;
+pub(crate) mod list_exports;
+pub(crate) mod readyz;
+pub(crate) mod watch_export;
 
 pub use create_export::{CreateExportError, create_export};
 pub use delete_export::{DeleteExportError, delete_export};
+pub use docs::{docs, docs_script, docs_style, openapi_json};
 pub use download_export::{DownloadExportError, download_export};
 pub use file::NoFile;
 pub use get_export::{GetExportError, get_export};

@@ -68,6 +68,20 @@ impl IntoResponse for WatchExportError {
 /// # Errors
 ///
 /// 404 when the caller's organization has no such job, and 503 when too many clients wait already.
+#[utoipa::path(
+    get, path = "/api/v1/export/{id}/events", tag = "exports", security(("token" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The id of the export."),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read."),
+    ),
+    responses(
+        (
+            status = 200, content_type = "text/event-stream", body = String,
+            description = "Events `progress` and at last `end`, whose data is an export as JSON.",
+        ),
+        (status = 204, description = "Nothing more will come."),
+    ),
+)]
 pub async fn watch_export(
     State(app): State<App>,
     principal: Principal,

@@ -13,6 +13,7 @@ mod idempotency;
 mod issuer;
 mod jwks;
 mod list;
+mod openapi;
 mod process;
 mod read;
 mod tokens;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::{JobId, RequestLimits};
 use queue::{Pushed, Wakeups};
 use runtime::chain;
+use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::Catalogue;
 use store::{PgPool, StoreError};
@@ -16,6 +17,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::auth::Verifier;
 use crate::config::Config;
 use crate::links::Links;
+use crate::watch::Watchers;
 
 /// What the handlers share. Clones share it too.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ pub struct App {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) limits: RequestLimits,
     pub(crate) links: Links,
+    pub(crate) watchers: Watchers,
     pub(crate) trusted_proxies: usize,
     pub(crate) ready_timeout: Duration,
     tasks: TaskTracker,
@@ -39,12 +42,13 @@ pub struct SetupError(Vec<String>);
 
 impl App {
     /// Prepares everything; connects to nothing, so that the service starts whatever is down.
-    /// `name` is what Postgres calls this process.
+    /// `name` is what Postgres calls this process. Whoever waits for something is let go at the soft
+    /// end of `shutdown`.
     ///
     /// # Errors
     ///
     /// Everything in the configuration that makes no sense.
-    pub async fn new(config: &Config, name: &str) -> Result<Self, SetupError> {
+    pub async fn new(config: &Config, name: &str, shutdown: &Shutdown) -> Result<Self, SetupError> {
         let mut problems = Vec::new();
         let parts = (
             sound(
@@ -64,6 +68,15 @@ impl App {
         let (Some(pool), Some(wakeups), Some(sink), Some(catalogue), Some(verifier)) = parts else {
             return Err(SetupError(problems));
         };
+        let links = Links::new(config.http.public_url.as_ref());
+        let tasks = TaskTracker::new();
+        let watchers = Watchers::new(
+            config.http.max_watchers,
+            pool.clone(),
+            links.clone(),
+            tasks.clone(),
+            shutdown.soft.clone(),
+        );
         Ok(Self {
             pool,
             wakeups,
@@ -71,10 +84,11 @@ impl App {
             catalogue: Arc::new(catalogue),
             verifier: Arc::new(verifier),
             limits: config.limits.into(),
-            links: Links::new(config.http.public_url.as_ref()),
+            links,
+            watchers,
             trusted_proxies: config.http.trusted_proxies,
             ready_timeout: Duration::from_millis(config.http.ready_timeout_ms),
-            tasks: TaskTracker::new(),
+            tasks,
         })
     }
 

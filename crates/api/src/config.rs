@@ -52,6 +52,8 @@ pub struct HttpConfig {
     pub body_limit_bytes: usize,
     /// Connections at the same time; more wait.
     pub max_connections: NonZeroU16,
+    /// Clients that wait for changes of jobs at the same time, on this process.
+    pub max_watchers: u16,
     /// How long requests may go on after SIGTERM.
     pub shutdown_grace_s: u64,
     /// How long a readiness check may take.

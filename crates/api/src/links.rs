@@ -19,6 +19,11 @@ impl Links {
         }
     }
 
+    /// Returns the address of a page of the caller's jobs.
+    pub fn list(&self, query: &str) -> String {
+        format!("{}/api/v1/export?{query}", self.base)
+    }
+
     /// Returns the address of a job.
     pub fn job(&self, id: JobId) -> String {
         format!("{}/api/v1/export/{id}", self.base)

@@ -48,11 +48,11 @@ async fn main() -> anyhow::Result<()> {
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     runtime::logging::init(&config.log)?;
-    let app = App::new(config, APPLICATION).await?;
+    let shutdown = Shutdown::on_signals(Duration::from_secs(config.http.shutdown_grace_s))?;
+    let app = App::new(config, APPLICATION, &shutdown).await?;
     let listener = TcpListener::bind(config.http.listen)
         .await
         .with_context(|| format!("cannot listen on {}", config.http.listen))?;
-    let shutdown = Shutdown::on_signals(Duration::from_secs(config.http.shutdown_grace_s))?;
     info!(address = %listener.local_addr()?, "listening");
     let router = api::router(app.clone(), &config.http);
     api::serve(listener, router, &config.http, &shutdown).await;

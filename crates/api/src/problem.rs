@@ -1,90 +1,28 @@
 //! Errors as `application/problem+json` (RFC 9457), each with a stable code.
 
+mod code;
+
 use std::error::Error;
 use std::sync::Arc;
 
 use axum::http::header::{IntoHeaderName, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use domain::{Classify, ErrorClass, JobStatus, Violation};
 use runtime::chain;
 use serde::Serialize;
 use store::StoreError;
+use utoipa::ToSchema;
+
+use crate::openapi::vocabulary;
+pub use crate::problem::code::ProblemCode;
+use crate::watch::TooManyWatchers;
 
 /// The media type of a problem document.
 pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 
 /// How many violations one document lists at most; a body may be wrong in thousands of places.
 const MAX_ERRORS: usize = 100;
-
-macro_rules! problem_codes {
-    ($($(#[$doc:meta])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
-        /// What went wrong with a call. Codes are stable; titles and details may be reworded.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-        pub enum ProblemCode {
-            $($(#[$doc])* #[serde(rename = $code)] $name,)*
-        }
-
-        impl ProblemCode {
-            /// Every code, in the order of the documentation.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// Returns the code as it stands in a problem document.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $code,)* }
-            }
-
-            /// Returns the status that goes with it.
-            pub fn status(self) -> StatusCode {
-                match self { $(Self::$name => StatusCode::$status,)* }
-            }
-
-            /// Returns the sentence that is the same each time.
-            pub fn title(self) -> &'static str {
-                match self { $(Self::$name => $title,)* }
-            }
-        }
-    };
-}
-
-problem_codes! {
-    /// The body is no JSON, names a member twice, or holds U+0000.
-    InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON.";
-    /// There is no bearer token.
-    TokenMissing = "token_missing", UNAUTHORIZED, "A bearer token is required.";
-    /// The token is malformed, signed by somebody else, or not meant for this service.
-    TokenInvalid = "token_invalid", UNAUTHORIZED, "The bearer token is not valid.";
-    /// The token was valid once.
-    TokenExpired = "token_expired", UNAUTHORIZED, "The bearer token has expired.";
-    /// The token is valid, but the platform does not know its user or organization.
-    UnknownPrincipal = "unknown_principal", FORBIDDEN, "The user or the organization is not known.";
-    /// There is no such path.
-    UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
-    /// There is no such export, or it belongs to somebody else.
-    NotFound = "not_found", NOT_FOUND, "There is no such export.";
-    /// The path exists, but not for this method.
-    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here.";
-    /// The export is still waiting or running.
-    NotReady = "not_ready", CONFLICT, "The export is not ready yet.";
-    /// The export has failed, so it has no file.
-    ExportFailed = "export_failed", CONFLICT, "The export has failed.";
-    /// The export was cancelled, so it has no file.
-    ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
-    /// The file was kept for its time and is gone.
-    Expired = "expired", GONE, "The file of the export is gone.";
-    /// The body is larger than allowed.
-    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
-    /// The body is not declared as plain JSON.
-    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON.";
-    /// The body is JSON, but asks for something impossible; `errors` lists everything.
-    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
-    /// A fault of the service.
-    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
-    /// The service cannot reach something that it needs.
-    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available at the moment.";
-    /// The call took longer than the service allows.
-    Timeout = "timeout", SERVICE_UNAVAILABLE, "The call took too long.";
-}
 
 /// An error on its way to the client.
 ///
@@ -211,6 +149,15 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<TooManyWatchers> for Problem {
+    fn from(error: TooManyWatchers) -> Self {
+        let detail = "Please try again in a few seconds, or ask without waiting.";
+        Self::new(ProblemCode::TooManyWatchers, detail)
+            .header(RETRY_AFTER, HeaderValue::from_static("5"))
+            .caused_by(error)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.code.status().into_response();
@@ -220,18 +167,31 @@ impl IntoResponse for Problem {
     }
 }
 
-/// The members of RFC 9457, section 3.1, and ours behind them.
-#[derive(Serialize)]
-struct Document<'a> {
+/// An error, as `application/problem+json`: the members of RFC 9457, section 3.1, and ours behind
+/// them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Document<'a> {
+    /// The code as a URN.
     r#type: String,
+    /// A sentence that is the same each time.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What is wrong this time.
     detail: &'a str,
+    /// Codes are stable.
+    #[schema(schema_with = vocabulary::problem_code)]
     code: ProblemCode,
+    /// The status of the export that the call was about.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = vocabulary::job_status, required = false)]
     job_status: Option<JobStatus>,
+    /// Everything that is wrong with the request, each with a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(schema_with = vocabulary::violations, required = false)]
     errors: &'a [Violation],
+    /// The same as `x-request-id`; names the call in the log.
     request_id: &'a str,
 }
 

@@ -6,25 +6,36 @@ use domain::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use crate::links::Links;
+use crate::openapi::vocabulary;
 
 /// An export job as clients see it. Every member is always there; what is not known is null.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Export)]
 pub struct JobRepresentation<'a> {
+    #[schema(value_type = Uuid)]
     job_id: JobId,
+    #[schema(schema_with = vocabulary::job_status)]
     status: JobStatus,
     /// 0 to 100; never goes back.
+    #[schema(value_type = u8, maximum = 100)]
     progress: Progress,
+    #[schema(value_type = String)]
     data_type: &'a DataType,
+    #[schema(schema_with = vocabulary::format)]
     format: Format,
+    #[schema(schema_with = vocabulary::compression)]
     compression: Compression,
     start_time: DateTime<Utc>,
     end_time: DateTime<Utc>,
     /// As they were posted.
+    #[schema(value_type = Option<Object>)]
     filters: Option<&'a Value>,
     columns: Option<&'a [String]>,
     /// With the defaults filled in.
+    #[schema(value_type = Object)]
     options: Value,
     rows_exported: u64,
     rows_estimated: Option<u64>,
@@ -42,7 +53,7 @@ pub struct JobRepresentation<'a> {
 }
 
 /// The file of a completed job.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct File<'a> {
     name: String,
     size_bytes: u64,
@@ -51,8 +62,9 @@ struct File<'a> {
 }
 
 /// Why a job failed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Failure<'a> {
+    #[schema(schema_with = vocabulary::error_code)]
     code: ErrorCode,
     message: &'a str,
 }

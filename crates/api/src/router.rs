@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{get, post};
+use axum::routing::get;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -13,14 +13,23 @@ use crate::app::App;
 use crate::config::HttpConfig;
 use crate::middleware::{assign, caught, harden, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
-use crate::routes::{create_export, delete_export, download_export, get_export, healthz, readyz};
+use crate::routes::{
+    create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
+    get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
+};
 
 /// Builds the service.
 pub fn router(app: App, config: &HttpConfig) -> Router {
     let routes = Router::new()
-        .route("/api/v1/export", post(create_export))
+        .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
+        .route("/api/v1/export/{id}/events", get(watch_export))
+        .route("/api/v1/export/{id}/manifest", get(get_manifest))
+        .route("/openapi.json", get(openapi_json))
+        .route("/docs", get(docs))
+        .route("/docs/style.css", get(docs_style))
+        .route("/docs/script.js", get(docs_script))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .with_state(app);
@@ -77,6 +86,7 @@ mod tests {
             shutdown_grace_s: 1,
             ready_timeout_ms: 1000,
             trusted_proxies: 0,
+            max_watchers: 1,
         };
         let routes = Router::new().route("/", get(async || -> () { panic!("a secret") }));
         let request = Request::get("/").body(Body::empty()).unwrap();

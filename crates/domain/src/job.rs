@@ -37,6 +37,22 @@ pub struct ExportJob {
     pub updated_at: DateTime<Utc>,
 }
 
+impl ExportJob {
+    /// Returns the job as it was when it had just been requested.
+    #[must_use]
+    pub fn as_requested(self) -> Self {
+        Self {
+            state: JobState::Pending,
+            progress: Progress::default(),
+            rows_exported: 0,
+            rows_estimated: None,
+            started_at: None,
+            updated_at: self.created_at,
+            ..self
+        }
+    }
+}
+
 /// The state of a job with what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobState {

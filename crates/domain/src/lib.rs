@@ -10,6 +10,7 @@ mod job;
 mod members;
 mod output;
 mod request;
+mod time;
 mod time_range;
 mod violation;
 
@@ -23,5 +24,6 @@ pub use output::{
     ParquetOptions, RowOrder,
 };
 pub use request::{DataType, ExportRequest, RequestLimits};
+pub use time::parse_time;
 pub use time_range::TimeRange;
 pub use violation::{Pointer, Violation};

@@ -12,6 +12,7 @@ use crate::filter::{FilterLimits, Filters};
 use crate::members::{Members, one, one_of, text};
 use crate::output::{Compression, Format, Output, RowOrder};
 use crate::request::options::{Options, options};
+use crate::time::parse_time;
 use crate::time_range::TimeRange;
 use crate::violation::{Pointer, Violation};
 
@@ -184,25 +185,8 @@ fn columns(
     }
 }
 
-/// Reads an RFC 3339 time, which has a zone, between the years 1900 and 2261, the range of
-/// ClickHouse's `DateTime64(9)`, and in whole microseconds, the unit of Postgres' `timestamptz`:
-/// a bound that was rounded would move rows in or out of the file.
 fn time(value: &Value, at: &Pointer) -> Result<DateTime<Utc>, Vec<Violation>> {
-    let time = DateTime::parse_from_rfc3339(text(value, at)?)
-        .map_err(|_| {
-            one(
-                at,
-                "must be an RFC 3339 time with a zone, such as 2026-01-01T00:00:00Z",
-            )
-        })?
-        .to_utc();
-    if time.timestamp_nanos_opt().is_none() || time.timestamp() < -2_208_988_800 {
-        return Err(one(at, "must be between the years 1900 and 2262"));
-    }
-    if time.timestamp_subsec_nanos() % 1_000 != 0 {
-        return Err(one(at, "must not be finer than a microsecond"));
-    }
-    Ok(time)
+    parse_time(text(value, at)?).map_err(|detail| one(at, detail))
 }
 
 fn time_range(

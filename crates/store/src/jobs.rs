@@ -2,7 +2,9 @@
 
 mod claim;
 mod end;
+mod list;
 pub(crate) mod row;
+mod watch;
 mod withdraw;
 
 use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId};
@@ -11,7 +13,9 @@ use sqlx::{Connection, PgConnection};
 
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
+pub use list::{Listing, Position, list};
 pub(crate) use row::load;
+pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};
 
 use crate::error::StoreError;

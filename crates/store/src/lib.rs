@@ -7,6 +7,7 @@
 
 mod error;
 pub mod events;
+pub mod idempotency;
 pub mod jobs;
 pub mod notifications;
 mod pool;

@@ -1,5 +1,6 @@
 //! `POST /api/v1/export`: a new job.
 
+mod idempotency;
 mod validate;
 
 use axum::Json;
@@ -7,8 +8,9 @@ use axum::extract::State;
 use axum::http::header::{InvalidHeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::{JobId, Violation};
+use domain::{ExportJob, JobId, Violation};
 use store::StoreError;
+use store::idempotency::{self as keys, Begun};
 use store::jobs::NewJob;
 use uuid::Uuid;
 
@@ -16,9 +18,11 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::client::Client;
 use crate::json::JsonBody;
-use crate::problem::Problem;
+use crate::openapi::ExportRequestSchema;
+use crate::problem::{Problem, ProblemCode};
 use crate::representation::JobRepresentation;
 use crate::routes::POLL_AFTER;
+use crate::routes::create_export::idempotency::IdempotencyKey;
 use crate::routes::create_export::validate::validate;
 
 /// Why no job was made.
@@ -27,11 +31,17 @@ pub enum CreateExportError {
     /// The request is wrong.
     #[error("the request is wrong")]
     Invalid(Vec<Violation>),
+    /// The idempotency key came with another body before.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    /// The idempotency key is used by a request that has no answer yet.
+    #[error("the idempotency key is in use")]
+    KeyInUse,
     /// The database failed, or does not know the caller.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The row that was just written cannot be read.
-    #[error("the new job is not there")]
+    /// The row of the job cannot be found, though it was just written or a key names it.
+    #[error("the job is not there")]
     Vanished,
     /// The address of the job is no header.
     #[error("the address of the job is no header")]
@@ -42,6 +52,15 @@ impl IntoResponse for CreateExportError {
     fn into_response(self) -> Response {
         match self {
             Self::Invalid(violations) => Problem::invalid_request(violations),
+            Self::KeyReused => {
+                let detail = "Choose a new key for each request that differs.";
+                Problem::new(ProblemCode::IdempotencyKeyReused, detail)
+            }
+            Self::KeyInUse => {
+                let detail = "Send the request again in a moment, with the same key.";
+                Problem::new(ProblemCode::IdempotencyKeyInUse, detail)
+                    .header(RETRY_AFTER, HeaderValue::from_static("1"))
+            }
             Self::Store(error) => error.into(),
             Self::Vanished | Self::Location(_) => Problem::internal(self),
         }
@@ -52,33 +71,78 @@ impl IntoResponse for CreateExportError {
 /// Makes a job and answers 202 with it. The job is there once its row is committed; the wake-up
 /// of a worker follows in the background.
 ///
+/// With an `Idempotency-Key` that came with the same body before, no job is made, and the answer is
+/// the first one again.
+///
 /// # Errors
 ///
 /// 422 with everything that is wrong with the request; 403 when the platform does not know the
-/// user or the organization.
+/// user or the organization. 400, 409 and 422 when the key is malformed, in use, or belongs to
+/// another body.
+#[utoipa::path(
+    post, path = "/api/v1/export", tag = "exports", security(("token" = [])),
+    params((
+        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        description = "The same key and body within 24 hours make one export.", example = "8e03978e-40d5-43e8-bc93-6894a57f9324",
+    )),
+    request_body(content = ExportRequestSchema),
+    responses((
+        status = 202, description = "The export is requested.", body = JobRepresentation<'static>,
+        headers(
+            ("Location" = String, description = "The address of the export."),
+            ("Retry-After" = u8, description = "When to ask for it, in seconds."),
+        ),
+    )),
+)]
 pub async fn create_export(
     State(app): State<App>,
     principal: Principal,
     client: Client,
+    key: Option<IdempotencyKey>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, CreateExportError> {
     let request = validate(&body, &app.limits, &app.catalogue, principal.organization)
         .map_err(CreateExportError::Invalid)?;
+    let keyed = key.map(|key| key.with(principal, body));
+    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
+    if let Some(keyed) = &keyed {
+        let job = match keys::begin(&mut tx, keyed).await? {
+            Begun::First => None,
+            Begun::Repeated(id) => Some(
+                store::jobs::get(&mut tx, principal.organization, id)
+                    .await?
+                    .ok_or(CreateExportError::Vanished),
+            ),
+            Begun::Reused => Some(Err(CreateExportError::KeyReused)),
+            Begun::InProgress => Some(Err(CreateExportError::KeyInUse)),
+        };
+        if let Some(job) = job {
+            // Before the answer, so that the key is free for whoever has read it.
+            tx.rollback().await.map_err(StoreError::from)?;
+            return accepted(&app, &job?.as_requested());
+        }
+    }
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
         organization: principal.organization,
         actor: client.acting_for(principal.user),
         request,
     };
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
     store::jobs::insert(&mut tx, &job).await?;
+    if let Some(keyed) = &keyed {
+        keys::remember(&mut tx, keyed, job.id).await?;
+    }
     let job = store::jobs::get(&mut tx, job.organization, job.id)
         .await?
         .ok_or(CreateExportError::Vanished)?;
     tx.commit().await.map_err(StoreError::from)?;
     app.wake(job.id);
+    accepted(&app, &job)
+}
+
+fn accepted(app: &App, job: &ExportJob) -> Result<Response, CreateExportError> {
     let location = HeaderValue::try_from(app.links.job(job.id))?;
     let headers = [(LOCATION, location), (RETRY_AFTER, POLL_AFTER)];
-    let body = Json(JobRepresentation::new(&job, &app.links));
+    let body = Json(JobRepresentation::new(job, &app.links));
     Ok((StatusCode::ACCEPTED, headers, body).into_response())
 }

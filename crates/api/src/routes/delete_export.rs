@@ -39,6 +39,11 @@ impl IntoResponse for DeleteExportError {
 /// # Errors
 ///
 /// 404 when the caller's organization has no such job.
+#[utoipa::path(
+    delete, path = "/api/v1/export/{id}", tag = "exports", security(("token" = [])),
+    params(("id" = Uuid, Path, description = "The id of the export.")),
+    responses((status = 200, description = "The export afterwards.", body = JobRepresentation<'static>)),
+)]
 pub async fn delete_export(
     State(app): State<App>,
     principal: Principal,

@@ -2,45 +2,42 @@
 
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::header::{InvalidHeaderValue, LOCATION, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{InvalidHeaderValue, LOCATION};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use domain::{Classify, ErrorClass, ExportJob, ExportedFile, Failure, JobState, JobStatus};
+use chrono::{DateTime, Utc};
+use domain::{Classify, Clock, ErrorClass, SystemClock, Violation};
+use serde::Serialize;
 use sink::{ObjectKind, SinkError};
 use store::StoreError;
 use store::events::{self, EventKind};
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Principal;
 use crate::client::Client;
-use crate::problem::{Problem, ProblemCode};
-use crate::routes::{JobPath, POLL_AFTER};
+use crate::parameters::Parameters;
+use crate::problem::Problem;
+use crate::routes::JobPath;
+use crate::routes::file::{NoFile, file};
 
 /// How long a link works: a client follows it at once.
 const LINK_LIFE: Duration = Duration::from_mins(5);
 
-/// Why there is no file.
+/// Why there is no link.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadExportError {
+    /// The query is wrong.
+    #[error("the query is wrong")]
+    Invalid(Vec<Violation>),
     /// The caller's organization has no such job.
     #[error("there is no such job")]
     NotFound,
-    /// The job is waiting or running.
-    #[error("the job is {0}")]
-    NotReady(JobStatus),
-    /// The job has failed.
-    #[error("the job has failed: {}", .0.code)]
-    Failed(Failure),
-    /// The job was cancelled.
-    #[error("the job was cancelled")]
-    Cancelled,
-    /// The file was there for its time.
-    #[error("the file has expired")]
-    Expired,
-    /// Somebody deleted the file.
-    #[error("the file was deleted")]
-    Deleted,
+    /// The job has no file.
+    #[error(transparent)]
+    NoFile(#[from] NoFile),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -55,29 +52,9 @@ pub enum DownloadExportError {
 impl IntoResponse for DownloadExportError {
     fn into_response(self) -> Response {
         let problem = match self {
+            Self::Invalid(violations) => Problem::invalid_request(violations),
             Self::NotFound => Problem::not_found(),
-            Self::NotReady(status) => {
-                let detail =
-                    format!("The export is {status}; ask for its status until it is COMPLETED.");
-                Problem::new(ProblemCode::NotReady, detail)
-                    .job_status(status)
-                    .header(RETRY_AFTER, POLL_AFTER)
-            }
-            Self::Failed(failure) => Problem::new(ProblemCode::ExportFailed, failure.message)
-                .job_status(JobStatus::Failed),
-            Self::Cancelled => {
-                let detail = "Request the export again if the file is needed.";
-                Problem::new(ProblemCode::ExportCancelled, detail).job_status(JobStatus::Cancelled)
-            }
-            Self::Expired => {
-                let detail =
-                    "Its time is over. Request the export again if the file is still needed.";
-                Problem::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
-            }
-            Self::Deleted => {
-                let detail = "It was deleted before its time. Request the export again if the file is still needed.";
-                Problem::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
-            }
+            Self::NoFile(error) => error.into(),
             Self::Store(error) => error.into(),
             Self::Sink(error) => match error.class() {
                 ErrorClass::Transient { .. } => Problem::unavailable(error),
@@ -89,18 +66,48 @@ impl IntoResponse for DownloadExportError {
     }
 }
 
-/// Answers 302 to a fresh presigned URL, and writes into the audit trail that it did.
+/// Where a file can be had for a while, for clients that do not want to be redirected.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Download<'a> {
+    /// Whoever has it has the file.
+    url: String,
+    /// When the URL ends.
+    expires_at: DateTime<Utc>,
+    name: String,
+    size_bytes: u64,
+    sha256: &'a str,
+}
+
+/// Answers 302 to a fresh presigned URL, or with `?redirect=false` 200 with the URL in the body,
+/// and writes into the audit trail that it did. Asked with HEAD, it writes nothing.
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job, 409 when it has no file, and 410 when the
-/// file has expired or was deleted.
+/// 404 when the caller's organization has no such job, 409 when it has no file, 410 when the file
+/// has expired or was deleted, and 422 with everything that is wrong with the query.
+#[utoipa::path(
+    get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = [])),
+    params(
+        ("id" = Uuid, Path, description = "The id of the export."),
+        ("redirect" = Option<bool>, Query, description = "Whether to answer with a redirect, which is the default.", example = false),
+    ),
+    responses(
+        (
+            status = 302, description = "A redirect to the file.",
+            headers(("Location" = String, description = "A URL that works for five minutes.")),
+        ),
+        (status = 200, description = "The same without a redirect.", body = Download<'static>),
+    ),
+)]
 pub async fn download_export(
     State(app): State<App>,
     principal: Principal,
     client: Client,
+    method: Method,
     JobPath(id): JobPath,
+    RawQuery(query): RawQuery,
 ) -> Result<Response, DownloadExportError> {
+    let redirect = redirect(query.as_deref()).map_err(DownloadExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
     let job = store::jobs::get(&mut connection, principal.organization, id)
         .await?
@@ -110,24 +117,31 @@ pub async fn download_export(
         content_type: job.request.output.content_type().to_owned(),
         file_name: job.request.file_name(),
     };
+    let now = SystemClock.now();
     let link = app.sink.presign(&file.object_key, &kind, LINK_LIFE).await?;
-    let actor = client.acting_for(principal.user);
-    events::append(&mut connection, id, EventKind::Downloaded, Some(&actor)).await?;
-    let location = HeaderValue::try_from(link.url)?;
-    Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response())
+    if method != Method::HEAD {
+        let actor = client.acting_for(principal.user);
+        events::append(&mut connection, id, EventKind::Downloaded, Some(&actor)).await?;
+    }
+    if redirect {
+        let location = HeaderValue::try_from(link.url)?;
+        return Ok((StatusCode::FOUND, [(LOCATION, location)]).into_response());
+    }
+    Ok(Json(Download {
+        url: link.url,
+        expires_at: now + link.expires_in,
+        name: kind.file_name,
+        size_bytes: file.size_bytes,
+        sha256: &file.sha256,
+    })
+    .into_response())
 }
 
-fn file(job: &ExportJob) -> Result<&ExportedFile, DownloadExportError> {
-    match &job.state {
-        JobState::Completed { file, .. } => Ok(file),
-        state @ (JobState::Pending | JobState::Processing) => {
-            Err(DownloadExportError::NotReady(state.status()))
-        }
-        JobState::Failed { failure, .. } => Err(DownloadExportError::Failed(failure.clone())),
-        JobState::Cancelled { .. } => Err(DownloadExportError::Cancelled),
-        JobState::Expired { deleted_at, .. } => Err(match deleted_at {
-            Some(_) => DownloadExportError::Deleted,
-            None => DownloadExportError::Expired,
-        }),
-    }
+/// Reads whether the client wants to be redirected, which is the default.
+fn redirect(query: Option<&str>) -> Result<bool, Vec<Violation>> {
+    let mut parameters = Parameters::of(query);
+    let redirect = parameters.optional("redirect", |text| {
+        text.parse().map_err(|_| "must be true or false")
+    });
+    parameters.finish().map(|()| redirect.unwrap_or(true))
 }

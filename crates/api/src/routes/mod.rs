@@ -2,21 +2,31 @@
 
 use axum::http::HeaderValue;
 
-mod create_export;
-mod delete_export;
-mod download_export;
-mod get_export;
-mod healthz;
+pub(crate) mod create_export;
+pub(crate) mod delete_export;
+mod docs;
+pub(crate) mod download_export;
+mod file;
+pub(crate) mod get_export;
+pub(crate) mod get_manifest;
+pub(crate) mod healthz;
 mod job_path;
-mod readyz;
+pub(crate) mod list_exports;
+pub(crate) mod readyz;
+pub(crate) mod watch_export;
 
 pub use create_export::{CreateExportError, create_export};
 pub use delete_export::{DeleteExportError, delete_export};
+pub use docs::{docs, docs_script, docs_style, openapi_json};
 pub use download_export::{DownloadExportError, download_export};
+pub use file::NoFile;
 pub use get_export::{GetExportError, get_export};
+pub use get_manifest::{GetManifestError, get_manifest};
 pub use healthz::healthz;
 pub use job_path::JobPath;
+pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
+pub use watch_export::{WatchExportError, watch_export};
 
 /// When to ask again for a job that is not done, in seconds.
 const POLL_AFTER: HeaderValue = HeaderValue::from_static("2");

@@ -8,17 +8,18 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::app::App;
 
 /// What the service can do at the moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Readiness {
     status: Status,
     dependencies: Dependencies,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum Status {
     /// Everything.
@@ -29,7 +30,7 @@ enum Status {
     Down,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Dependencies {
     postgres: Dependency,
     redis: Dependency,
@@ -37,13 +38,21 @@ struct Dependencies {
 }
 
 /// Never the reason: it may name hosts and users. The log has it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Dependency {
     status: &'static str,
+    #[schema(value_type = u64)]
     latency_ms: u128,
 }
 
 /// Answers 200 when Postgres, without which nothing works, is up, else 503.
+#[utoipa::path(
+    get, path = "/readyz", tag = "service",
+    responses(
+        (status = 200, description = "Requests are served; what is down is named.", body = Readiness),
+        (status = 503, description = "Postgres is down, and nothing works without it.", body = Readiness),
+    ),
+)]
 pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let (postgres, redis, s3) = tokio::join!(
         check("postgres", app.ready_timeout, store::ping(&app.pool)),

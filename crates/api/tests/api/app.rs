@@ -30,7 +30,7 @@ pub(crate) struct TestApp {
     pub(crate) user: Uuid,
     pub(crate) organization: Uuid,
     client: reqwest::Client,
-    shutdown: Shutdown,
+    pub(crate) shutdown: Shutdown,
 }
 
 /// The configuration of a [`TestApp`] before it starts.
@@ -48,10 +48,12 @@ impl Builder {
     /// Starts the service, with one user of one organization.
     pub(crate) async fn start(self) -> TestApp {
         let Self { config } = self;
-        let app = App::new(&config, "export-api-test").await.unwrap();
+        let shutdown = Shutdown::default();
+        let app = App::new(&config, "export-api-test", &shutdown)
+            .await
+            .unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shutdown = Shutdown::default();
         let tokens = shutdown.clone();
         let router = api::router(app, &config.http);
         tokio::spawn(async move { api::serve(listener, router, &config.http, &tokens).await });

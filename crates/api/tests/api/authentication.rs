@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::Method;
+use runtime::shutdown::Shutdown;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -162,7 +163,7 @@ async fn a_service_that_could_let_anybody_in_does_not_start() {
         let mut config = TestApp::builder().await.config;
         config.auth.hs256_secret = secret.map(SecretString::from);
         config.auth.jwks_url = jwks_url.map(|url| url.parse().unwrap());
-        let refusal = App::new(&config, "test")
+        let refusal = App::new(&config, "test", &Shutdown::default())
             .await
             .err()
             .expect("it does not start");
@@ -189,7 +190,7 @@ async fn everything_wrong_with_the_configuration_is_said_at_once() {
     config.s3.secret_access_key = None;
     config.datasets.preset = "/nowhere.toml".to_owned();
     config.auth.leeway_s = 100_000;
-    let error = App::new(&config, "test")
+    let error = App::new(&config, "test", &Shutdown::default())
         .await
         .err()
         .expect("it does not start");

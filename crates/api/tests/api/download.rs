@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use domain::{ErrorCode, Failure, JobId};
-use reqwest::StatusCode;
+use chrono::{DateTime, Utc};
+use domain::{Clock, ErrorCode, Failure, JobId, SystemClock};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
 use sink::ObjectKind;
 use store::events::EventKind;
 use uuid::Uuid;
@@ -46,6 +48,110 @@ async fn the_link_leads_to_the_file_and_is_audited() {
     let last = events.last().unwrap();
     assert_eq!(last.kind, EventKind::Downloaded);
     assert_eq!(last.actor.as_ref().unwrap().user.as_uuid(), app.user);
+}
+
+#[tokio::test]
+async fn a_client_may_take_the_link_instead_of_being_redirected() {
+    let app = TestApp::start().await;
+    let key = format!("exports/{}", Uuid::new_v4());
+    let stored = ObjectKind {
+        content_type: "application/gzip".to_owned(),
+        file_name: "x".to_owned(),
+    };
+    app.sink
+        .put_object(&key, Bytes::from_static(b"bytes"), &stored)
+        .await
+        .unwrap();
+    let id = app.completed(&key, Duration::from_hours(1)).await;
+    let path = format!("/api/v1/export/{id}/download");
+
+    let begin = SystemClock.now();
+    let answer = app.get(&format!("{path}?redirect=false")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.header("location"), "");
+    let file = reqwest::get(answer.body["url"].as_str().unwrap()).await;
+    assert_eq!(file.unwrap().bytes().await.unwrap(), "bytes");
+    let end: DateTime<Utc> = answer.body["expires_at"].as_str().unwrap().parse().unwrap();
+    assert!((begin..=SystemClock.now()).contains(&(end - Duration::from_mins(5))));
+    insta::assert_json_snapshot!(answer.body, {
+        ".url" => "[url]", ".expires_at" => "[time]",
+    });
+    assert_eq!(
+        app.events(id).await.last().unwrap().kind,
+        EventKind::Downloaded
+    );
+
+    let redirected = app.get(&format!("{path}?redirect=true")).await;
+    assert_eq!(redirected.status, StatusCode::FOUND);
+    let answer = app.get(&format!("{path}?redirect=no")).await;
+    answer.assert_problem(422, "invalid_request");
+    assert_eq!(answer.body["errors"][0]["pointer"], "/redirect");
+}
+
+#[tokio::test]
+async fn asking_for_the_headers_is_no_download() {
+    let app = TestApp::start().await;
+    let id = app.completed("key", Duration::from_hours(1)).await;
+    let before = app.events(id).await;
+    let head = |query: &str| {
+        let path = format!("/api/v1/export/{id}/download{query}");
+        Answer::to(app.request(Method::HEAD, &path))
+    };
+    let redirected = head("").await;
+    assert_eq!(redirected.status, StatusCode::FOUND);
+    assert!(redirected.header("location").contains("X-Amz-Signature"));
+    assert_eq!(head("?redirect=false").await.status, StatusCode::OK);
+    assert_eq!(app.events(id).await, before);
+    let pending = app.create().await;
+    let path = format!("/api/v1/export/{pending}/download");
+    let head = Answer::to(app.request(Method::HEAD, &path)).await;
+    assert_eq!(head.status, StatusCode::CONFLICT);
+}
+
+#[tokio::test]
+async fn the_manifest_says_what_the_file_is() {
+    let app = TestApp::start().await;
+    let id = app
+        .completed("organization/key.csv.gz", Duration::from_hours(1))
+        .await;
+    let answer = app.get(&format!("/api/v1/export/{id}/manifest")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(answer.body["job_id"], json!(id));
+    assert_eq!(answer.body["organization_id"], json!(app.organization));
+    insta::assert_json_snapshot!(answer.body, {
+        ".job_id" => "[job id]", ".organization_id" => "[organization id]",
+        ".requested_at" => "[time]", ".service_version" => "[version]",
+    });
+    let shown = app.get(&format!("/api/v1/export/{id}")).await;
+    assert_eq!(answer.body["requested_at"], shown.body["created_at"]);
+    for member in ["name", "size_bytes", "rows", "sha256"] {
+        assert_eq!(answer.body[member], shown.body["file"][member]);
+    }
+    let kinds: Vec<_> = app
+        .events(id)
+        .await
+        .iter()
+        .map(|event| event.kind)
+        .collect();
+    assert!(!kinds.contains(&EventKind::Downloaded), "{kinds:?}");
+}
+
+#[tokio::test]
+async fn there_is_no_manifest_without_a_file() {
+    let app = TestApp::start().await;
+    for (id, status, code) in [
+        (app.cancelled().await, 409, "export_cancelled"),
+        (
+            app.failed(Failure::from(ErrorCode::TooLarge)).await,
+            409,
+            "export_failed",
+        ),
+        (app.completed("key", Duration::ZERO).await, 410, "expired"),
+        (app.create().await, 409, "not_ready"),
+    ] {
+        let answer = app.get(&format!("/api/v1/export/{id}/manifest")).await;
+        answer.assert_problem(status, code);
+    }
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ async fn a_method_that_is_not_there_is_a_problem() {
     let app = TestApp::start().await;
     let answer = Answer::to(app.request(Method::PUT, "/api/v1/export")).await;
     answer.assert_problem(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "POST");
+    assert_eq!(answer.header("allow"), "GET,HEAD,POST");
     insta::assert_json_snapshot!(answer.body, { ".request_id" => "[request id]" });
     let answer = Answer::to(app.request(Method::POST, "/api/v1/export/1")).await;
     answer.assert_problem(405, "method_not_allowed");

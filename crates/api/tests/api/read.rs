@@ -74,6 +74,9 @@ async fn another_organizations_job_is_as_good_as_none() {
     for path in [
         format!("/api/v1/export/{id}"),
         format!("/api/v1/export/{id}/download"),
+        format!("/api/v1/export/{id}/download?redirect=false"),
+        format!("/api/v1/export/{id}/manifest"),
+        format!("/api/v1/export/{id}/events"),
     ] {
         let theirs = Answer::to(app.anonymous(Method::GET, &path).bearer_auth(&token)).await;
         theirs.assert_problem(404, "not_found");

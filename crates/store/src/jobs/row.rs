@@ -11,25 +11,38 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 
+/// Reads whole rows of `export_jobs`, called `job`, with what follows `FROM`.
+///
+/// `shown_status` is the status as everybody sees it: a file is not to be had any more as soon as
+/// its time is over, whenever it is removed.
+macro_rules! select_jobs {
+    ($rest:tt $(, $argument:expr)* $(,)?) => {
+        sqlx::query_as!(
+            $crate::jobs::row::JobRow,
+            r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
+                      end_time, filters, columns, options, progress, rows_exported, rows_estimated,
+                      object_key, file_size, sha256, expires_at, deleted_at, error_code,
+                      error_message, created_at, started_at, updated_at, completed_at,
+                      shown_status AS "status!"
+               FROM (
+                   SELECT *, CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
+                                  ELSE status END AS shown_status
+                   FROM export_jobs
+               ) AS job "# + $rest
+            $(, $argument)*
+        )
+    };
+}
+pub(super) use select_jobs;
+
 /// Returns a job, whoever it belongs to.
 pub(crate) async fn find(
     conn: &mut PgConnection,
     job: JobId,
 ) -> Result<Option<ExportJob>, StoreError> {
-    let row = sqlx::query_as!(
-        JobRow,
-        // A file is not to be had any more as soon as its time is over, whenever it is removed.
-        r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
-                  end_time, filters, columns, options, progress, rows_exported, rows_estimated,
-                  object_key, file_size, sha256, expires_at, deleted_at, error_code,
-                  error_message, created_at, started_at, updated_at, completed_at,
-                  CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
-                       ELSE status END AS "status!"
-           FROM export_jobs WHERE job_id = $1"#,
-        job.as_uuid()
-    )
-    .fetch_optional(conn)
-    .await?;
+    let row = select_jobs!("WHERE job_id = $1", job.as_uuid())
+        .fetch_optional(conn)
+        .await?;
     row.map(ExportJob::try_from).transpose()
 }
 
@@ -40,33 +53,34 @@ pub(crate) async fn load(conn: &mut PgConnection, job: JobId) -> Result<ExportJo
         .ok_or_else(|| sqlx::Error::RowNotFound.into())
 }
 
-struct JobRow {
-    job_id: Uuid,
-    user_id: Uuid,
-    organization_id: Uuid,
-    data_type: String,
-    format: String,
-    compression: String,
-    start_time: DateTime<Utc>,
-    end_time: DateTime<Utc>,
-    filters: Option<Value>,
-    columns: Option<Value>,
-    options: Value,
-    status: String,
-    progress: i32,
-    rows_exported: i64,
-    rows_estimated: Option<i64>,
-    object_key: Option<String>,
-    file_size: Option<i64>,
-    sha256: Option<String>,
-    expires_at: Option<DateTime<Utc>>,
-    deleted_at: Option<DateTime<Utc>>,
-    error_code: Option<String>,
-    error_message: Option<String>,
-    created_at: DateTime<Utc>,
-    started_at: Option<DateTime<Utc>>,
-    updated_at: DateTime<Utc>,
-    completed_at: Option<DateTime<Utc>>,
+/// The columns of a job, as they stand in the table.
+pub(super) struct JobRow {
+    pub(super) job_id: Uuid,
+    pub(super) user_id: Uuid,
+    pub(super) organization_id: Uuid,
+    pub(super) data_type: String,
+    pub(super) format: String,
+    pub(super) compression: String,
+    pub(super) start_time: DateTime<Utc>,
+    pub(super) end_time: DateTime<Utc>,
+    pub(super) filters: Option<Value>,
+    pub(super) columns: Option<Value>,
+    pub(super) options: Value,
+    pub(super) status: String,
+    pub(super) progress: i32,
+    pub(super) rows_exported: i64,
+    pub(super) rows_estimated: Option<i64>,
+    pub(super) object_key: Option<String>,
+    pub(super) file_size: Option<i64>,
+    pub(super) sha256: Option<String>,
+    pub(super) expires_at: Option<DateTime<Utc>>,
+    pub(super) deleted_at: Option<DateTime<Utc>>,
+    pub(super) error_code: Option<String>,
+    pub(super) error_message: Option<String>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) started_at: Option<DateTime<Utc>>,
+    pub(super) updated_at: DateTime<Utc>,
+    pub(super) completed_at: Option<DateTime<Utc>>,
 }
 
 impl TryFrom<JobRow> for ExportJob {

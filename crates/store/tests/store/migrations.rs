@@ -111,6 +111,10 @@ async fn nonsense_is_refused() -> Result<()> {
             "INSERT INTO export_removals (job_id, object_key, attempts)
              SELECT job_id, object_key, -1 FROM export_jobs",
             "INSERT INTO export_sweep (singleton) VALUES (false)",
+            "INSERT INTO idempotency_keys (organization_id, user_id, key, request_sha256, job_id)
+             SELECT organization_id, user_id, '', sha256(''), job_id FROM export_jobs",
+            "INSERT INTO idempotency_keys (organization_id, user_id, key, request_sha256, job_id)
+             SELECT organization_id, user_id, 'a key', '', job_id FROM export_jobs",
             "UPDATE notifications SET status = 'SENT'",
             "UPDATE notifications SET status = 'FAILED', lease_until = now()",
         ],

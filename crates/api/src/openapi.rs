@@ -1,0 +1,82 @@
+//! The OpenAPI document, made from the handlers and the types that they send.
+
+mod problems;
+mod request;
+pub(crate) mod vocabulary;
+
+use utoipa::openapi::OpenApi as Description;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{Modify, OpenApi};
+
+pub(crate) use crate::openapi::request::ExportRequestSchema;
+
+use crate::openapi::problems::Problems;
+use crate::openapi::request::Examples;
+use crate::problem::Document;
+use crate::routes;
+
+/// What the document is made of.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Data export",
+        description = "Takes a window of an organization's logs, metrics or traces away as a file."
+    ),
+    paths(
+        routes::create_export::create_export,
+        routes::list_exports::list_exports,
+        routes::get_export::get_export,
+        routes::delete_export::delete_export,
+        routes::watch_export::watch_export,
+        routes::download_export::download_export,
+        routes::get_manifest::get_manifest,
+        routes::healthz::healthz,
+        routes::readyz::readyz,
+    ),
+    components(schemas(Document<'static>)),
+    modifiers(&Token, &WholeObjects, &Examples, &Problems),
+    tags(
+        (name = "exports", description = "Exports: requested, listed, watched, withdrawn."),
+        (name = "files", description = "The files of completed exports."),
+        (name = "service", description = "The service itself; needs no token."),
+    ),
+)]
+struct Api;
+
+/// Returns the document.
+pub(crate) fn description() -> Description {
+    Api::openapi()
+}
+
+/// Says how a caller proves who it is.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, description: &mut Description) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("JWT")
+            .description(Some(
+                "A token of the platform, which names the user and the organization.",
+            ));
+        description
+            .components
+            .get_or_insert_default()
+            .add_security_scheme("token", SecurityScheme::Http(scheme.build()));
+    }
+}
+
+/// Says that members are there even when they are null.
+struct WholeObjects;
+
+impl Modify for WholeObjects {
+    fn modify(&self, description: &mut Description) {
+        let schemas = &mut description.components.get_or_insert_default().schemas;
+        for name in ["Export", "Manifest", "Page"] {
+            if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
+                schema.required = schema.properties.keys().cloned().collect();
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The problems of each operation, with an example of each.
+
+use std::collections::BTreeMap;
+
+use domain::{JobStatus, Pointer, Violation};
+use serde_json::Value;
+use utoipa::Modify;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
+
+use crate::problem::{self, Problem, ProblemCode};
+
+/// What can go wrong with whatever needs a token.
+const ALWAYS: &[ProblemCode] = &[
+    ProblemCode::TokenMissing,
+    ProblemCode::TokenInvalid,
+    ProblemCode::TokenExpired,
+    ProblemCode::Internal,
+    ProblemCode::Unavailable,
+    ProblemCode::Timeout,
+];
+
+/// Adds the problems to the operations, and an example of each code to their schema.
+pub(super) struct Problems;
+
+impl Modify for Problems {
+    fn modify(&self, description: &mut OpenApi) {
+        let schemas = &mut description.components.get_or_insert_default().schemas;
+        if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut("Problem") {
+            schema.examples = ProblemCode::ALL
+                .iter()
+                .filter_map(|code| example(*code))
+                .collect();
+        }
+        for item in description.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.delete];
+            operations.into_iter().flatten().for_each(add);
+        }
+    }
+}
+
+/// Returns what else can go wrong with an operation.
+fn of(operation: &str) -> &'static [ProblemCode] {
+    match operation {
+        "create_export" => &[
+            ProblemCode::InvalidJson,
+            ProblemCode::InvalidIdempotencyKey,
+            ProblemCode::UnknownPrincipal,
+            ProblemCode::IdempotencyKeyInUse,
+            ProblemCode::BodyTooLarge,
+            ProblemCode::UnsupportedMediaType,
+            ProblemCode::InvalidRequest,
+            ProblemCode::IdempotencyKeyReused,
+        ],
+        "list_exports" => &[ProblemCode::InvalidRequest],
+        "get_export" => &[
+            ProblemCode::NotFound,
+            ProblemCode::InvalidRequest,
+            ProblemCode::TooManyWatchers,
+        ],
+        "watch_export" => &[ProblemCode::NotFound, ProblemCode::TooManyWatchers],
+        "download_export" => &[
+            ProblemCode::NotFound,
+            ProblemCode::NotReady,
+            ProblemCode::ExportFailed,
+            ProblemCode::ExportCancelled,
+            ProblemCode::Expired,
+            ProblemCode::InvalidRequest,
+        ],
+        "get_manifest" => &[
+            ProblemCode::NotFound,
+            ProblemCode::NotReady,
+            ProblemCode::ExportFailed,
+            ProblemCode::ExportCancelled,
+            ProblemCode::Expired,
+        ],
+        "delete_export" => &[ProblemCode::NotFound],
+        _ => &[],
+    }
+}
+
+fn add(operation: &mut Operation) {
+    // The documentation of a handler lists its errors too, in fewer words.
+    if let Some(description) = &mut operation.description
+        && let Some((own, _)) = description.split_once("# Errors")
+    {
+        *description = own.trim_end().to_owned();
+    }
+    if operation.security.is_none() {
+        return;
+    }
+    let own = of(operation.operation_id.as_deref().unwrap_or_default());
+    let mut by_status = BTreeMap::<u16, Vec<ProblemCode>>::new();
+    for code in ALWAYS.iter().chain(own) {
+        by_status
+            .entry(code.status().as_u16())
+            .or_default()
+            .push(*code);
+    }
+    for (status, codes) in by_status {
+        let meanings: Vec<_> = codes
+            .iter()
+            .map(|code| format!("`{}`: {}", code.as_str(), code.meaning()))
+            .collect();
+        let response = ResponseBuilder::new()
+            .description(meanings.join("\n\n"))
+            .content(problem::CONTENT_TYPE, content(&codes));
+        let responses = &mut operation.responses.responses;
+        responses.insert(status.to_string(), RefOr::T(response.build()));
+    }
+}
+
+fn content(codes: &[ProblemCode]) -> Content {
+    let examples = codes.iter().map(|code| {
+        let example = ExampleBuilder::new()
+            .summary(code.title())
+            .value(example(*code));
+        (code.as_str(), example)
+    });
+    ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .examples_from_iter(examples)
+        .build()
+}
+
+/// Returns the document of a problem as a client may see it.
+pub(super) fn example(code: ProblemCode) -> Option<Value> {
+    let problem = match code {
+        ProblemCode::InvalidRequest => {
+            let pointer = Pointer::root().child("end_time");
+            Problem::invalid_request(vec![Violation::new(pointer, "must be after start_time")])
+        }
+        ProblemCode::NotReady => {
+            Problem::new(code, code.meaning()).job_status(JobStatus::Processing)
+        }
+        ProblemCode::ExportFailed => {
+            Problem::new(code, code.meaning()).job_status(JobStatus::Failed)
+        }
+        ProblemCode::ExportCancelled => {
+            Problem::new(code, code.meaning()).job_status(JobStatus::Cancelled)
+        }
+        ProblemCode::Expired => Problem::new(code, code.meaning()).job_status(JobStatus::Expired),
+        _ => Problem::new(code, code.meaning()),
+    };
+    serde_json::to_value(problem.document("b3f1c2d4-5e6f-4a7b-8c9d-0e1f2a3b4c5d")).ok()
+}

@@ -1,0 +1,138 @@
+//! The body of a request for an export, which is read by hand, and examples of it.
+
+use std::borrow::Cow;
+
+use domain::{Compression, Format, Op};
+use serde_json::{Value, json};
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
+use utoipa::{Modify, PartialSchema, ToSchema};
+
+/// The schema of a request.
+pub(crate) struct ExportRequestSchema;
+
+impl ToSchema for ExportRequestSchema {
+    fn name() -> Cow<'static, str> {
+        "ExportRequest".into()
+    }
+}
+
+impl PartialSchema for ExportRequestSchema {
+    fn schema() -> RefOr<Schema> {
+        serde_json::from_value(schema()).unwrap_or_default()
+    }
+}
+
+fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["data_type", "format", "start_time", "end_time"],
+        "additionalProperties": false,
+        "properties": {
+            "data_type": {
+                "type": "string", "pattern": "^[a-z0-9_]{1,64}$",
+                "description": "A dataset of the catalogue.",
+            },
+            "format": { "type": "string", "enum": Format::NAMES },
+            "compression": {
+                "type": "string", "enum": Compression::NAMES, "default": "gzip",
+                "description": "Around CSV and JSON; Parquet compresses inside.",
+            },
+            "start_time": {
+                "type": "string", "format": "date-time", "description": "Included.",
+            },
+            "end_time": {
+                "type": "string", "format": "date-time", "description": "Not included.",
+            },
+            "filters": {
+                "type": "object",
+                "description": format!(
+                    "Values by field, each one value or an array of which one must hold; or an \
+                     expression of {{\"all\": […]}}, {{\"any\": […]}}, {{\"not\": …}} and \
+                     {{\"field\", \"op\", \"value\"}}, where op is one of {}.",
+                    Op::NAMES.join(", "),
+                ),
+            },
+            "columns": {
+                "type": "array", "items": { "type": "string" }, "minItems": 1,
+                "description": "Public names, in the order of the file; all by default.",
+            },
+            "options": {
+                "type": "object",
+                "description": "order, and csv, json or parquet for the options of the format.",
+            },
+        },
+    })
+}
+
+/// Adds examples to the operation that takes the body, which must be there.
+pub(super) struct Examples;
+
+impl Modify for Examples {
+    fn modify(&self, description: &mut OpenApi) {
+        let body = description
+            .paths
+            .paths
+            .get_mut("/api/v1/export")
+            .and_then(|item| item.post.as_mut())
+            .and_then(|operation| operation.request_body.as_mut());
+        let Some(RefOr::T(body)) = body else { return };
+        body.required = Some(Required::True);
+        for content in body.content.values_mut() {
+            let RefOr::T(content) = content else { continue };
+            for (name, summary, value) in examples() {
+                let example = ExampleBuilder::new().summary(summary).value(Some(value));
+                content.examples.insert(name.to_owned(), example.into());
+            }
+        }
+    }
+}
+
+fn examples() -> [(&'static str, &'static str, Value); 4] {
+    [
+        (
+            "smallest",
+            "All logs of a day as CSV, in gzip",
+            json!({
+                "data_type": "logs", "format": "csv",
+                "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
+            }),
+        ),
+        (
+            "filtered",
+            "Errors of one service, some columns, for a spreadsheet",
+            json!({
+                "data_type": "logs", "format": "csv", "compression": "none",
+                "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
+                "filters": { "service_name": "checkout", "severity_text": ["ERROR", "FATAL"] },
+                "columns": ["timestamp", "severity_text", "body"],
+                "options": { "csv": { "delimiter": ";" } },
+            }),
+        ),
+        (
+            "expression",
+            "What matches an expression, as JSON lines in Zstandard",
+            json!({
+                "data_type": "logs", "format": "json", "compression": "zstd",
+                "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
+                "filters": { "all": [
+                    { "field": "severity_number", "op": "gte", "value": 17 },
+                    { "any": [
+                        { "field": "body", "op": "icontains", "value": "timeout" },
+                        { "field": "attributes.http.route", "op": "exists", "value": true },
+                    ]},
+                    { "not": { "field": "service_name", "op": "eq", "value": "load-test" } },
+                ]},
+            }),
+        ),
+        (
+            "parquet",
+            "Spans as Parquet, in whatever order is fastest",
+            json!({
+                "data_type": "traces", "format": "parquet",
+                "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
+                "options": { "order": "storage", "parquet": { "compression": "zstd" } },
+            }),
+        ),
+    ]
+}

@@ -1,0 +1,87 @@
+//! The codes of problems.
+
+use axum::http::StatusCode;
+use serde::Serialize;
+
+macro_rules! problem_codes {
+    ($($(#[doc = $doc:literal])* $name:ident = $code:literal, $status:ident, $title:literal;)*) => {
+        /// What went wrong with a call. Codes are stable; titles and details may be reworded.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        pub enum ProblemCode {
+            $($(#[doc = $doc])* #[serde(rename = $code)] $name,)*
+        }
+
+        impl ProblemCode {
+            /// Every code, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// Returns the code as it stands in a problem document.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// Returns the status that goes with it.
+            pub fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// Returns what it means, for the documentation.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii(),)* }
+            }
+
+            /// Returns the sentence that is the same each time.
+            pub fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problem_codes! {
+    /// The body is no JSON, names a member twice, or holds U+0000.
+    InvalidJson = "invalid_json", BAD_REQUEST, "The body is not valid JSON.";
+    /// `Idempotency-Key` is sent twice, or is no string of 1 to 255 printable ASCII characters.
+    InvalidIdempotencyKey = "invalid_idempotency_key", BAD_REQUEST, "The idempotency key is not valid.";
+    /// There is no bearer token.
+    TokenMissing = "token_missing", UNAUTHORIZED, "A bearer token is required.";
+    /// The token is malformed, signed by somebody else, or not meant for this service.
+    TokenInvalid = "token_invalid", UNAUTHORIZED, "The bearer token is not valid.";
+    /// The token was valid once.
+    TokenExpired = "token_expired", UNAUTHORIZED, "The bearer token has expired.";
+    /// The token is valid, but the platform does not know its user or organization.
+    UnknownPrincipal = "unknown_principal", FORBIDDEN, "The user or the organization is not known.";
+    /// There is no such path.
+    UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
+    /// There is no such export, or it belongs to somebody else.
+    NotFound = "not_found", NOT_FOUND, "There is no such export.";
+    /// The path exists, but not for this method.
+    MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here.";
+    /// The export is still waiting or running.
+    NotReady = "not_ready", CONFLICT, "The export is not ready yet.";
+    /// The export has failed, so it has no file.
+    ExportFailed = "export_failed", CONFLICT, "The export has failed.";
+    /// The export was cancelled, so it has no file.
+    ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
+    /// A request with the same `Idempotency-Key` is being answered at this moment.
+    IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this idempotency key is in progress.";
+    /// The file was kept for its time and is gone, or somebody deleted it.
+    Expired = "expired", GONE, "The file of the export is gone.";
+    /// The body is larger than allowed.
+    BodyTooLarge = "body_too_large", PAYLOAD_TOO_LARGE, "The body is too large.";
+    /// The body is not declared as plain JSON.
+    UnsupportedMediaType = "unsupported_media_type", UNSUPPORTED_MEDIA_TYPE, "The body must be JSON.";
+    /// The body is JSON, or the query is readable, but asks for something impossible; `errors`
+    /// lists everything.
+    InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
+    /// Within 24 hours, `Idempotency-Key` came with another body.
+    IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request.";
+    /// A fault of the service.
+    Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
+    /// The service cannot reach something that it needs.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available at the moment.";
+    /// As many clients wait for changes as one process lets in (`http.max_watchers`).
+    TooManyWatchers = "too_many_watchers", SERVICE_UNAVAILABLE, "Too many clients wait for changes.";
+    /// The call took longer than the service allows.
+    Timeout = "timeout", SERVICE_UNAVAILABLE, "The call took too long.";
+}

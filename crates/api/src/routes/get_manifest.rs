@@ -1,0 +1,128 @@
+//! `GET /api/v1/export/{id}/manifest`: what the file of a job is, to be kept beside it.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use domain::{Compression, DataType, ExportJob, ExportedFile, Format, JobId, OrganizationId};
+use serde::Serialize;
+use serde_json::Value;
+use store::StoreError;
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Principal;
+use crate::openapi::vocabulary;
+use crate::problem::Problem;
+use crate::routes::JobPath;
+use crate::routes::file::{NoFile, file};
+
+/// Why there is no manifest.
+#[derive(Debug, thiserror::Error)]
+pub enum GetManifestError {
+    /// The caller's organization has no such job.
+    #[error("there is no such job")]
+    NotFound,
+    /// The job has no file.
+    #[error(transparent)]
+    NoFile(#[from] NoFile),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntoResponse for GetManifestError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::NotFound => Problem::not_found(),
+            Self::NoFile(error) => error.into(),
+            Self::Store(error) => error.into(),
+        }
+        .into_response()
+    }
+}
+
+/// What a file is and what it was made from. Every member is always there.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Manifest<'a> {
+    #[schema(value_type = Uuid)]
+    job_id: JobId,
+    #[schema(value_type = Uuid)]
+    organization_id: OrganizationId,
+    /// The key of the object, in the bucket of the service.
+    object: &'a str,
+    name: String,
+    size_bytes: u64,
+    rows: u64,
+    sha256: &'a str,
+    #[schema(value_type = String)]
+    data_type: &'a DataType,
+    #[schema(schema_with = vocabulary::format)]
+    format: Format,
+    #[schema(schema_with = vocabulary::compression)]
+    compression: Compression,
+    /// Included.
+    start_time: DateTime<Utc>,
+    /// Not included.
+    end_time: DateTime<Utc>,
+    /// As they were posted; null for every row of the window.
+    #[schema(value_type = Option<Object>)]
+    filters: Option<&'a Value>,
+    /// In the order of the file; null for all that the dataset has.
+    columns: Option<&'a [String]>,
+    /// With the defaults filled in.
+    #[schema(value_type = Object)]
+    options: Value,
+    requested_at: DateTime<Utc>,
+    /// The version of the service that says all this.
+    service_version: &'static str,
+}
+
+impl<'a> Manifest<'a> {
+    fn new(job: &'a ExportJob, file: &'a ExportedFile) -> Self {
+        let request = &job.request;
+        Self {
+            job_id: job.id,
+            organization_id: job.organization,
+            object: &file.object_key,
+            name: request.file_name(),
+            size_bytes: file.size_bytes,
+            rows: file.rows,
+            sha256: &file.sha256,
+            data_type: &request.data_type,
+            format: request.output.format(),
+            compression: request.output.compression(),
+            start_time: request.range.start(),
+            end_time: request.range.end(),
+            filters: request.filters.as_ref().map(domain::Filters::as_posted),
+            columns: request.columns.as_deref(),
+            options: request.options_json(),
+            requested_at: job.created_at,
+            service_version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// Answers 200 with the manifest of a file that can be downloaded.
+///
+/// # Errors
+///
+/// 404 when the caller's organization has no such job, 409 when it has no file, and 410 when the
+/// file has expired or was deleted.
+#[utoipa::path(
+    get, path = "/api/v1/export/{id}/manifest", tag = "files", security(("token" = [])),
+    params(("id" = Uuid, Path, description = "The id of the export.")),
+    responses((status = 200, description = "The manifest.", body = Manifest<'static>)),
+)]
+pub async fn get_manifest(
+    State(app): State<App>,
+    principal: Principal,
+    JobPath(id): JobPath,
+) -> Result<Response, GetManifestError> {
+    let mut connection = store::acquire(&app.pool).await?;
+    let job = store::jobs::get(&mut connection, principal.organization, id)
+        .await?
+        .ok_or(GetManifestError::NotFound)?;
+    let file = file(&job)?;
+    Ok(Json(Manifest::new(&job, file)).into_response())
+}

@@ -1,0 +1,116 @@
+//! `GET /api/v1/export`: the caller's jobs, page by page.
+
+mod cursor;
+mod query;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::http::header::{InvalidHeaderValue, LINK};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use domain::Violation;
+use serde::Serialize;
+use store::StoreError;
+use store::jobs::{Listing, Position};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::auth::Principal;
+use crate::problem::Problem;
+use crate::representation::JobRepresentation;
+use crate::routes::list_exports::query::PageQuery;
+
+/// Why no jobs are listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListExportsError {
+    /// The query is wrong.
+    #[error("the query is wrong")]
+    Invalid(Vec<Violation>),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address of the next page is no header.
+    #[error("the address of the next page is no header")]
+    Link(#[from] InvalidHeaderValue),
+}
+
+impl IntoResponse for ListExportsError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Invalid(violations) => Problem::invalid_request(violations),
+            Self::Store(error) => error.into(),
+            Self::Link(_) => Problem::internal(self),
+        }
+        .into_response()
+    }
+}
+
+/// A page of jobs.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Page<'a> {
+    exports: Vec<JobRepresentation<'a>>,
+    /// The address of the next page; null on the last one.
+    next: Option<String>,
+}
+
+/// Answers 200 with the jobs that the user has requested for the organization, newest first. Where
+/// there are more, `next` and a header `Link` (RFC 8288) say where.
+///
+/// # Errors
+///
+/// 422 with everything that is wrong with the query.
+#[utoipa::path(
+    get, path = "/api/v1/export", tag = "exports", security(("token" = [])),
+    params(
+        ("status" = Option<String>, Query, description = "The status as it is shown.", example = "COMPLETED"),
+        ("data_type" = Option<String>, Query, description = "The dataset.", example = "logs"),
+        ("created_from" = Option<DateTime<Utc>>, Query, description = "Requested then or later.", example = "2026-01-01T00:00:00Z"),
+        ("created_to" = Option<DateTime<Utc>>, Query, description = "Requested before.", example = "2026-02-01T00:00:00Z"),
+        ("limit" = Option<u16>, Query, description = "Exports of a page; 20 by default.", minimum = 1, maximum = 100, example = 50),
+        ("cursor" = Option<String>, Query, description = "From a link to a next page."),
+    ),
+    responses((
+        status = 200, description = "A page.", body = Page<'static>,
+        headers(("Link" = String, description = "With rel=\"next\" the address of the next page (RFC 8288).")),
+    )),
+)]
+pub async fn list_exports(
+    State(app): State<App>,
+    principal: Principal,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ListExportsError> {
+    let query = PageQuery::parse(query.as_deref()).map_err(ListExportsError::Invalid)?;
+    let listing = Listing {
+        organization: principal.organization,
+        user: principal.user,
+        status: query.status,
+        data_type: query.data_type.clone(),
+        created_from: query.created_from,
+        created_to: query.created_to,
+        after: query.cursor,
+        // One more tells whether there is a next page.
+        limit: query.limit + 1,
+    };
+    let mut connection = store::acquire(&app.pool).await?;
+    let mut jobs = store::jobs::list(&mut connection, &listing).await?;
+    drop(connection);
+    let more = jobs.len() > usize::from(query.limit);
+    jobs.truncate(query.limit.into());
+    let next = jobs.last().filter(|_| more).map(|last| {
+        let position = Position {
+            created_at: last.created_at,
+            id: last.id,
+        };
+        app.links.list(&query.after(position))
+    });
+    let mut headers = HeaderMap::new();
+    if let Some(next) = &next {
+        let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\""))?;
+        headers.insert(LINK, link);
+    }
+    let exports = jobs
+        .iter()
+        .map(|job| JobRepresentation::new(job, &app.links))
+        .collect();
+    Ok((headers, Json(Page { exports, next })).into_response())
+}

@@ -1,0 +1,76 @@
+//! The jobs of a user, page by page.
+
+use chrono::{DateTime, Utc};
+use domain::{DataType, ExportJob, JobId, JobStatus, OrganizationId, UserId};
+use sqlx::PgConnection;
+
+use super::row::select_jobs;
+use crate::error::StoreError;
+
+/// Which jobs to list.
+#[derive(Clone, Debug)]
+pub struct Listing {
+    /// Whose rows they export.
+    pub organization: OrganizationId,
+    /// Who asked for them.
+    pub user: UserId,
+    /// The status that they have.
+    pub status: Option<JobStatus>,
+    /// The dataset.
+    pub data_type: Option<DataType>,
+    /// When they were requested at the earliest.
+    pub created_from: Option<DateTime<Utc>>,
+    /// Before when they were requested.
+    pub created_to: Option<DateTime<Utc>>,
+    /// The last job of the page before.
+    pub after: Option<Position>,
+    /// How many jobs to return at most.
+    pub limit: u16,
+}
+
+/// Where a job stands in a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// When it was requested.
+    pub created_at: DateTime<Utc>,
+    /// Its id, which decides between jobs of the same moment.
+    pub id: JobId,
+}
+
+/// Returns jobs, newest first.
+///
+/// # Errors
+///
+/// When Postgres fails, or a row cannot be read.
+pub async fn list(
+    conn: &mut PgConnection,
+    listing: &Listing,
+) -> Result<Vec<ExportJob>, StoreError> {
+    let (after_time, after_id) = listing
+        .after
+        .map(|position| (position.created_at, position.id.as_uuid()))
+        .unzip();
+    let rows = select_jobs!(
+        "WHERE organization_id = $1 AND user_id = $2
+           AND ($3::text IS NULL OR shown_status = $3)
+           AND ($4::text IS NULL OR data_type = $4)
+           AND created_at >= COALESCE($5, '-infinity'::timestamptz)
+           AND created_at < COALESCE($6, 'infinity'::timestamptz)
+           AND (created_at, job_id) < (COALESCE($7, 'infinity'::timestamptz),
+                                       COALESCE($8, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+         ORDER BY created_at DESC, job_id DESC
+         LIMIT $9",
+        listing.organization.as_uuid(),
+        listing.user.as_uuid(),
+        listing.status.map(JobStatus::as_str),
+        listing.data_type.as_ref().map(DataType::as_str),
+        listing.created_from,
+        listing.created_to,
+        after_time,
+        after_id,
+        i64::from(listing.limit),
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(ExportJob::try_from).collect()
+}

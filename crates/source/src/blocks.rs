@@ -109,10 +109,13 @@ impl Cutter {
         sorted: Sorted,
         are_last: bool,
     ) -> Result<Vec<Block>, ArrowError> {
+        if sorted.order.is_empty() && !are_last {
+            return Ok(Vec::new());
+        }
         let (mut rows, mut bytes) = (self.rows, self.bytes);
         let mut batches = self.take_batches();
         let before = batches.len();
-        let mut order = Vec::with_capacity(rows + sorted.order.len());
+        let mut order = Vec::with_capacity(rows);
         for (number, batch) in batches.iter().enumerate() {
             order.extend((0..batch.num_rows()).map(|row| (number, row)));
         }
@@ -163,7 +166,7 @@ impl Cutter {
 }
 
 /// Rows of a batch that is not small.
-const FEW_ROWS: usize = 256;
+const FEW_ROWS: usize = 1024;
 
 /// How many small batches become one.
 const MANY_BATCHES: usize = 64;

@@ -68,8 +68,12 @@ impl ClickHouse {
     /// When the server cannot be asked to.
     pub async fn kill(&self, query_id: &str) -> Result<(), SourceError> {
         let kill = "KILL QUERY WHERE startsWith(query_id, {id:String}) ASYNC";
-        self.execute(self.client.query_raw(kill).param("id", query_id))
-            .await
+        self.execute(
+            self.client
+                .query_raw(kill)
+                .param("id", format!("{query_id}-")),
+        )
+        .await
     }
 
     async fn execute(&self, query: clickhouse::query::Query) -> Result<(), SourceError> {

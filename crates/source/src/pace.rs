@@ -11,6 +11,9 @@ const FIRST_GUESS: u64 = 512;
 /// The most that one query may go farther than the one before.
 const MOST_GROWTH: u64 = 4;
 
+/// How much shorter a range becomes that holds too much.
+const SHORTER: u64 = 8;
+
 /// Cuts a slice into ranges, by what the ranges before held.
 pub(crate) struct Pace {
     next: DateTime<Utc>,
@@ -19,6 +22,10 @@ pub(crate) struct Pace {
     step_us: u64,
     /// The bytes that a query is to give; half of what there is room for, since time tells little.
     aim: u64,
+    /// Whether it is known that ranges of such a length are worth a query each.
+    is_approved: bool,
+    /// Whether a range was too long already.
+    is_corrected: bool,
 }
 
 impl Pace {
@@ -31,6 +38,8 @@ impl Pace {
             end: slice.end(),
             step_us: microseconds(slice).div_ceil(queries),
             aim,
+            is_approved: false,
+            is_corrected: false,
         }
     }
 
@@ -55,8 +64,29 @@ impl Pace {
     /// Takes a shorter range in place of one that holds too much, if there is a shorter one.
     pub(crate) fn shorten(&mut self, range: TimeRange) -> bool {
         let length = microseconds(range);
-        self.step_us = (length / MOST_GROWTH).max(1);
+        self.step_us = (length / SHORTER).max(1);
+        // Shorter ones yet are for a burst, not for the slice.
+        self.is_approved = std::mem::replace(&mut self.is_corrected, true);
         length > 1
+    }
+
+    /// Says what is to be asked before the first range is taken, and once the guess at how long it may be
+    /// has turned out wrong: a range like it in the middle of the slice, and how many there would be.
+    pub(crate) fn approve(&mut self, slice: TimeRange) -> Option<(TimeRange, u64)> {
+        let steps = microseconds(slice) / self.step_us.max(1);
+        if std::mem::replace(&mut self.is_approved, true) || steps <= 1 {
+            return None;
+        }
+        let middle = at(slice.start(), microseconds(slice) / 2);
+        let end = at(middle, self.step_us).min(slice.end());
+        TimeRange::new(middle, end).map(|range| (range, steps))
+    }
+
+    /// Goes to the end, and returns what is left.
+    pub(crate) fn rest(&mut self) -> Option<TimeRange> {
+        let rest = TimeRange::new(self.next, self.end);
+        self.next = self.end;
+        rest
     }
 
     /// Says whether a range is the last.

@@ -20,7 +20,6 @@ use crate::client::ClickHouse;
 use crate::decode::Decoder;
 use crate::error::SourceError;
 use crate::pace::Pace;
-use crate::plan::microseconds;
 use crate::query::Query;
 use crate::sort::{SortKeys, Sorted, Sorter};
 use crate::sql::{self, Statement};
@@ -28,8 +27,8 @@ use crate::sql::{self, Statement};
 /// Chunks that wait for the decoder; each is at most what one read from the socket gives.
 const CHUNKS_AHEAD: usize = 8;
 
-/// How often ClickHouse may look at a row before it is better to have it sort: that takes as long as
-/// looking at a row some twenty times.
+/// How many more rows ClickHouse may look at for each row before it is better to have it sort: that takes
+/// as long as looking at some twenty.
 const MOST_READ: u64 = 8;
 
 /// What `EXPLAIN ESTIMATE` says of a table: database, name, parts, rows and marks.
@@ -41,7 +40,8 @@ pub struct ReadLimits {
     /// How large a block may be.
     pub block: BlockLimits,
     /// Up to how many bytes, roughly, rows are sorted here. ClickHouse sorts where more rows have the
-    /// same time. Twice as much is in memory: the next rows are read meanwhile.
+    /// same time. In memory is up to three times as much: rows that wait for the encoders, those that
+    /// are handed on, and those that are read meanwhile.
     pub sort_bytes: usize,
 }
 
@@ -154,37 +154,16 @@ impl Reading {
     async fn run(self) -> Result<(), SourceError> {
         let cutter = Cutter::new(self.limits.block);
         let mut cutter = match self.query.sort_keys() {
-            Some(keys) if self.is_worth_sorting().await? => self.sort(&keys, cutter).await?,
-            _ => self.pass_on(self.slice.range, cutter).await?,
+            Some(keys) => self.sort(&keys, cutter).await?,
+            None => self.pass_on(self.slice.range, cutter).await?,
         };
         self.send(cutter.take()).await;
         Ok(())
     }
 
-    /// Says whether ClickHouse can be asked for range after range without looking at many rows anew
-    /// each time, as it must where its primary key does not have the time.
-    async fn is_worth_sorting(&self) -> Result<bool, SourceError> {
-        let pace = self.pace();
-        let first = pace.range().filter(|range| !pace.ends_with(*range));
-        let Some(range) = first else {
-            return Ok(true);
-        };
-        let estimates: Vec<Estimate> = self
-            .clickhouse
-            .fetch_all(sql::estimate(&self.query, range))
-            .await?;
-        let rows_read: u64 = estimates.iter().map(|(.., rows, _)| rows).sum();
-        let queries = microseconds(self.slice.range) / microseconds(range).max(1);
-        Ok(rows_read.saturating_mul(queries) <= self.slice.rows.saturating_mul(MOST_READ))
-    }
-
-    fn pace(&self) -> Pace {
-        Pace::new(self.slice.range, self.slice.rows, self.limits.sort_bytes)
-    }
-
     /// Reads range after range and hands on the rows of one while the next is read.
     async fn sort(&self, keys: &SortKeys, mut cutter: Cutter) -> Result<Cutter, SourceError> {
-        let mut pace = self.pace();
+        let mut pace = Pace::new(self.slice.range, self.slice.rows, self.limits.sort_bytes);
         let mut next = self.piece(keys, &mut pace).await?;
         while let Some((range, piece)) = next {
             let is_last = pace.ends_with(range);
@@ -204,6 +183,11 @@ impl Reading {
         pace: &mut Pace,
     ) -> Result<Option<(TimeRange, Piece)>, SourceError> {
         while let Some(range) = pace.range() {
+            if let Some((like, queries)) = pace.approve(self.slice.range)
+                && !self.are_worth_it(like, queries).await?
+            {
+                return Ok(pace.rest().map(|rest| (rest, Piece::TooLarge)));
+            }
             if let Some(sorted) = self.sorted(range, keys).await? {
                 pace.advance(range, sorted.bytes);
                 return Ok(Some((range, Piece::Sorted(sorted))));
@@ -214,6 +198,29 @@ impl Reading {
             }
         }
         Ok(None)
+    }
+
+    /// Says whether ClickHouse can be asked for so many ranges like this one without looking at many
+    /// rows anew each time, as it must where its primary key does not have the time.
+    async fn are_worth_it(&self, range: TimeRange, queries: u64) -> Result<bool, SourceError> {
+        let (all, some) = (
+            self.rows_to_look_at(self.slice.range).await?,
+            self.rows_to_look_at(range).await?,
+        );
+        let most = all.saturating_add(self.slice.rows.saturating_mul(MOST_READ));
+        // Of tables that are elsewhere it says nothing.
+        Ok(all > 0 && some.saturating_mul(queries) <= most)
+    }
+
+    async fn rows_to_look_at(&self, range: TimeRange) -> Result<u64, SourceError> {
+        let statement = sql::estimate(&self.query, range);
+        let estimates: Result<Vec<Estimate>, _> = self.clickhouse.fetch_all(statement).await;
+        match estimates {
+            Ok(estimates) => Ok(estimates.iter().map(|(.., rows, _)| rows).sum()),
+            // Whoever may read a table may still not be told of it.
+            Err(SourceError::Engine(_)) => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads a range in any order and sorts it, if it is not too large for that.

@@ -3,7 +3,6 @@
 //! ClickHouse would copy every column several times for it, which takes it longer than everything
 //! else of a query; here only the places of the rows move.
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,13 +10,16 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{SortOptions, cast, interleave};
 use arrow::datatypes::TimestampNanosecondType;
 use arrow::error::ArrowError;
-use arrow::row::{RowConverter, SortField};
+use arrow::row::{RowConverter, Rows, SortField};
 
 use crate::blocks::{Batches, bytes_of_all, bytes_of_each};
 use crate::error::SourceError;
 
-/// Rows of the same time that are compared together; they are copied for it.
+/// Rows of the same time that are compared together, about; what they are compared by is copied for it.
 const TIES_AT_ONCE: usize = 4096;
+
+/// What it takes to sort a row, besides the row.
+const ROW_BYTES: usize = 64;
 
 /// Which columns order rows, among those that are read: the columns of the file and others behind
 /// them.
@@ -62,7 +64,7 @@ impl Sorter {
 
     /// Takes a batch. Returns false once there are more rows than can be sorted here.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> bool {
-        self.bytes += bytes_of_all(&batch);
+        self.bytes += bytes_of_all(&batch) + batch.num_rows() * ROW_BYTES;
         self.batches.push(batch);
         self.bytes <= self.most_bytes
     }
@@ -83,9 +85,12 @@ impl Sorter {
             Some(batch) => (0..batch.num_columns() - self.keys.hidden.len()).collect(),
             None => Vec::new(),
         };
-        Ties::new(&batches, &self.keys.places[1..], &file)
-            .order(&mut rows)
+        // Rows of the same time by the dataset's keys, and then by all else that the file shows of
+        // them, so that rows which look different have one order, however ClickHouse sends them.
+        let ties = runs(&rows, 0, |one, other| one.0 == other.0);
+        let ties = order_by(&batches, &self.keys.places[1..], &mut rows, &ties)
             .map_err(SourceError::Order)?;
+        order_by(&batches, &file, &mut rows, &ties).map_err(SourceError::Order)?;
         let batches = batches.iter().map(|batch| batch.project(&file));
         let batches = batches
             .collect::<Result<Vec<_>, _>>()
@@ -99,76 +104,82 @@ impl Sorter {
     }
 }
 
-/// Orders rows of the same time: by the dataset's keys, and then by all else that the file shows of
-/// them, so that rows which look different have one order, however ClickHouse sends them.
-struct Ties<'a> {
-    batches: &'a [RecordBatch],
-    columns: Vec<usize>,
-}
-
+/// A time, and where the row is: its batch and its place in that.
 type Row = (i64, (usize, usize));
 
-impl<'a> Ties<'a> {
-    fn new(batches: &'a [RecordBatch], keys: &[usize], file: &[usize]) -> Self {
-        let mut seen = BTreeSet::new();
-        let columns = keys.iter().chain(file).copied();
-        Self {
-            batches,
-            columns: columns.filter(|column| seen.insert(*column)).collect(),
+/// Returns where rows that follow each other are the same, counted from `start`.
+fn runs<T>(rows: &[T], start: usize, are_same: impl Fn(&T, &T) -> bool) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let mut start = start;
+    for run in rows.chunk_by(are_same) {
+        let end = start + run.len();
+        if run.len() > 1 {
+            runs.push(start..end);
         }
+        start = end;
     }
+    runs
+}
 
-    fn order(&self, rows: &mut [Row]) -> Result<(), ArrowError> {
-        let mut runs = Vec::new();
-        let mut start = 0;
-        for run in rows.chunk_by(|one, other| one.0 == other.0) {
-            if run.len() > 1 {
-                runs.push(start..start + run.len());
-            }
-            start += run.len();
-        }
-        let mut runs = &runs[..];
-        while !runs.is_empty() {
-            let mut length = 0;
-            let end = runs.iter().position(|run| {
-                length += run.len();
-                length >= TIES_AT_ONCE
-            });
-            let (now, later) = runs.split_at(end.map_or(runs.len(), |last| last + 1));
-            self.order_runs(rows, now)?;
-            runs = later;
-        }
-        Ok(())
+/// Orders the rows of each run by some columns. Returns the runs of those that are still the same.
+fn order_by(
+    batches: &[RecordBatch],
+    columns: &[usize],
+    rows: &mut [Row],
+    same: &[Range<usize>],
+) -> Result<Vec<Range<usize>>, ArrowError> {
+    if columns.is_empty() {
+        return Ok(same.to_vec());
     }
-
-    fn order_runs(&self, rows: &mut [Row], runs: &[Range<usize>]) -> Result<(), ArrowError> {
-        let tied: Vec<_> = runs
+    let mut still = Vec::new();
+    let mut rest = same;
+    while !rest.is_empty() {
+        let mut length = 0;
+        let last = rest.iter().position(|run| {
+            length += run.len();
+            length >= TIES_AT_ONCE
+        });
+        let (now, later) = rest.split_at(last.map_or(rest.len(), |last| last + 1));
+        rest = later;
+        let tied: Vec<_> = now
             .iter()
             .flat_map(|run| rows[run.clone()].iter().map(|(_, row)| *row))
             .collect();
-        let columns = self.columns.iter();
-        let columns = columns
-            .map(|column| gather(self.batches, *column, &tied))
-            .collect::<Result<Vec<_>, _>>()?;
-        let ascending = SortOptions {
-            descending: false,
-            nulls_first: false,
-        };
-        let fields = columns
-            .iter()
-            .map(|column| SortField::new_with_options(column.data_type().clone(), ascending));
-        let compared = RowConverter::new(fields.collect())?.convert_columns(&columns)?;
+        let compared = comparable(batches, columns, &tied)?;
         let mut start = 0;
-        for run in runs {
+        for run in now {
             let mut places: Vec<_> = (start..start + run.len()).collect();
             start += run.len();
             places.sort_by(|one, other| compared.row(*one).cmp(&compared.row(*other)));
-            for (row, place) in rows[run.clone()].iter_mut().zip(places) {
-                row.1 = tied[place];
+            for (row, place) in rows[run.clone()].iter_mut().zip(&places) {
+                row.1 = tied[*place];
             }
+            still.extend(runs(&places, run.start, |one, other| {
+                compared.row(*one) == compared.row(*other)
+            }));
         }
-        Ok(())
     }
+    Ok(still)
+}
+
+/// Brings some columns of some rows into a form that can be compared fast, NULLs last.
+fn comparable(
+    batches: &[RecordBatch],
+    columns: &[usize],
+    rows: &[(usize, usize)],
+) -> Result<Rows, ArrowError> {
+    let columns = columns.iter();
+    let columns = columns
+        .map(|column| gather(batches, *column, rows))
+        .collect::<Result<Vec<_>, _>>()?;
+    let ascending = SortOptions {
+        descending: false,
+        nulls_first: false,
+    };
+    let fields = columns
+        .iter()
+        .map(|column| SortField::new_with_options(column.data_type().clone(), ascending));
+    RowConverter::new(fields.collect())?.convert_columns(&columns)
 }
 
 /// Copies the values of some rows, each given by its batch and its place in that.

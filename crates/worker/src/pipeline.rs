@@ -154,7 +154,8 @@ impl Pipeline {
         };
         ReadLimits {
             block: BlockLimits { rows, bytes },
-            sort_bytes: config.sort_bytes,
+            // The rows that begin a block are copied at the end of each range.
+            sort_bytes: config.sort_bytes.max(2 * bytes),
         }
     }
 }

@@ -108,7 +108,7 @@ async fn a_clickhouse_that_hangs_does_not_keep_a_cancelled_job_alive() -> Result
     check_no_mail(&slow.world, &id).await
 }
 
-/// A dataset that takes ClickHouse half a second for each hundred rows.
+/// A dataset that takes ClickHouse two seconds and a half for each granule.
 const LABORIOUS: &str = r#"[logs]
 table = "otel_logs"
 time = "Timestamp"
@@ -116,14 +116,14 @@ tenant = "ResourceAttributes['telemetryflow.organization.id']"
 order_by = []
 columns = [
     { name = "timestamp", type = "timestamp", sql = "Timestamp" },
-    { name = "body", type = "string", sql = "if(sleepEachRow(0.005) = 0, Body, '')" },
+    { name = "body", type = "string", sql = "if(sleepEachRow(0.0003) = 0, Body, '')" },
 ]
 "#;
 
 #[tokio::test]
 async fn cancelling_a_job_ends_its_query() -> Result<()> {
     let world = World::new().await?;
-    world.seed("otel", &world.ours, 6_000).await?;
+    world.seed("otel", &world.ours, 100_000).await?;
     let preset = world.dir.path().join("laborious.toml");
     fs::write(&preset, LABORIOUS)?;
     let settings = [
@@ -131,7 +131,7 @@ async fn cancelling_a_job_ends_its_query() -> Result<()> {
             "EXPORT__DATASETS__PRESET",
             preset.to_str().context("a path")?,
         ),
-        ("EXPORT__CLICKHOUSE__MAX_BLOCK_ROWS", "100"),
+        ("EXPORT__CLICKHOUSE__MAX_THREADS", "1"),
     ];
     let api = world.api(&settings).await?;
     let _worker = world.worker(&settings).await?;

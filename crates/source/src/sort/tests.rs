@@ -137,7 +137,7 @@ fn more_bytes_than_allowed_do_not_fit() {
     let rows: Vec<Row> = (0..100)
         .map(|number| (number, "k".repeat(100), 0))
         .collect();
-    let mut sorter = Sorter::new(keys(), 15_000);
+    let mut sorter = Sorter::new(keys(), 25_000);
     assert!(sorter.push(batch(&rows)));
     assert!(!sorter.push(batch(&rows)));
 }

@@ -34,6 +34,18 @@ columns = [
     { name = "attributes", type = "map<string, string>" },
 ]
 
+[unordered]
+table = "unordered"
+time = "at"
+tenant = "org"
+order_by = ["kind", "attributes", "number"]
+columns = [
+    { name = "number", type = "uint64" },
+    { name = "at", type = "timestamp" },
+    { name = "kind", type = "string" },
+    { name = "attributes", type = "map<string, string>" },
+]
+
 [numbers_by_expression]
 table = "numbers"
 time = "addNanoseconds(at, 0)"
@@ -52,13 +64,15 @@ const ROWS: u64 = 30_000;
 async fn numbers() -> Database {
     let ddl = "CREATE TABLE numbers (at DateTime64(9), org String, number UInt64, text String, \
                kind LowCardinality(String), attributes Map(LowCardinality(String), String)) \
-               ENGINE = MergeTree ORDER BY (kind, number);\n";
+               ENGINE = MergeTree ORDER BY (kind, toDateTime(at)) SETTINGS index_granularity = 100;\n\
+               CREATE TABLE unordered AS numbers ENGINE = MergeTree ORDER BY number;\n";
     let database = Database::create(PRESET, ddl).await;
     let insert = format!(
         "INSERT INTO numbers SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') \
          + if(number % 5 = 0, 1800, intDiv(cityHash64(number) % {ROWS}, 10)), '{}', number, \
          hex(sipHash128(number)), concat('kind ', toString(number % 3)), \
-         map('k', toString(number % 2)) FROM numbers({ROWS});\n",
+         map('k', toString(number % 2)) FROM numbers({ROWS});\n\
+         INSERT INTO unordered SELECT * FROM numbers;\n",
         database.organization
     );
     database.run(&insert).await;
@@ -89,12 +103,16 @@ async fn the_order_is_that_of_clickhouse() {
         .unwrap();
     assert_eq!(expected.len() as u64, ROWS);
     for (dataset, rows, sort_bytes) in [
-        // With one query, and with several that cost little if the rows are as few as they say.
-        ("numbers", 0, 8 << 20),
-        ("numbers_in_one_order", 0, 700_000),
-        // With several that would each look at all rows.
-        ("numbers_in_one_order", ROWS, 700_000),
-        ("numbers_by_expression", ROWS, 8 << 20),
+        ("numbers", ROWS, 64 << 20),
+        // Range after range, also where the first one turns out too large, and one time has too much.
+        ("numbers_in_one_order", ROWS, 1_000_000),
+        ("numbers_in_one_order", 1, 1_000_000),
+        ("numbers_in_one_order", ROWS, 500_000),
+        // Each range would look at all rows.
+        ("unordered", ROWS, 1_000_000),
+        ("unordered", 1, 1_000_000),
+        // The time is no column.
+        ("numbers_by_expression", ROWS, 64 << 20),
     ] {
         let query = database.query(dataset, &json!({"columns": ["number"]}));
         let limits = ReadLimits {
@@ -123,8 +141,8 @@ async fn the_same_rows_make_the_same_blocks() {
         // The least room is for some of the rows.
         for (max_block_rows, max_threads, sort_bytes) in [
             (500, 1, 64 << 20),
-            (8_192, 2, 1_000_000),
-            (65_536, 0, 700_000),
+            (8_192, 2, 1_200_000),
+            (65_536, 0, 1_000_000),
         ] {
             let mut config = database.config.clone();
             config.max_block_rows = max_block_rows;
@@ -135,7 +153,7 @@ async fn the_same_rows_make_the_same_blocks() {
                 sort_bytes,
             };
             all.push(
-                blocks(&source, &query, whole(&query, 0), limits)
+                blocks(&source, &query, whole(&query, ROWS), limits)
                     .await
                     .unwrap(),
             );
@@ -154,7 +172,7 @@ async fn what_cannot_be_sorted_here_is_sorted_by_clickhouse() {
             block: BLOCK,
             sort_bytes,
         };
-        blocks(&database.source(), &query, whole(&query, 0), limits)
+        blocks(&database.source(), &query, whole(&query, ROWS), limits)
             .await
             .unwrap()
     };

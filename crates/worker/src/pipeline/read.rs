@@ -81,8 +81,8 @@ impl Reader<'_> {
         };
         let mut blocks = clickhouse.read(self.query, slice, &query_id, self.limits);
         loop {
-            // Room first, so that no decoded block waits in memory besides those in flight. Only a
-            // writer that has failed closes the channel, and it has told why.
+            // Room first, so that no more blocks wait in memory than those in flight. Only a writer
+            // that has failed closes the channel, and it has told why.
             let Ok(room) = out.reserve().await else {
                 return Ok(());
             };

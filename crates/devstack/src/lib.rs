@@ -27,6 +27,7 @@ pub use self::fresh::{fresh_bucket, fresh_database};
 pub use self::mail::{Mail, Mailbox};
 pub use self::net::free_port;
 pub use self::postgres::Postgres;
+pub use self::programs::find_postgres;
 pub use self::proxy::Proxy;
 pub use self::redis::Redis;
 pub use self::s3::{Faults, Operation, S3};

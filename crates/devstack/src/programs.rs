@@ -22,7 +22,11 @@ pub(crate) fn find(name: &str) -> Result<PathBuf> {
 }
 
 /// Finds a program of PostgreSQL, of the newest version that has it.
-pub(crate) fn find_postgres(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+///
+/// When it is not installed.
+pub fn find_postgres(name: &str) -> Result<PathBuf> {
     newest_postgres(Path::new(POSTGRES_VERSIONS), name).map_or_else(|| find(name), Ok)
 }
 

@@ -54,10 +54,7 @@ pub async fn install() -> Result<()> {
         packages.push("faketime");
     }
     if !packages.is_empty() {
-        println!("installing {} with apt-get", packages.join(", "));
-        apt_get(&["update"]).await?;
-        let install = ["install", "--yes", "--no-install-recommends"];
-        apt_get(&[&install, packages.as_slice()].concat()).await?;
+        apt_install(&packages).await?;
     }
     if !has_chdb {
         println!("installing {CHDB} {CHDB_VERSION} with pip into target/devstack/python");
@@ -82,6 +79,30 @@ pub async fn install() -> Result<()> {
         bail!("{CHDB} {version} is in the way of {CHDB_VERSION}");
     }
     Ok(())
+}
+
+/// Installs packages whose programs of the same name are missing.
+///
+/// # Errors
+///
+/// When one cannot be installed.
+pub async fn install_packages(names: &[&'static str]) -> Result<()> {
+    let missing: Vec<_> = names
+        .iter()
+        .copied()
+        .filter(|name| find(name).is_err())
+        .collect();
+    if !missing.is_empty() {
+        apt_install(&missing).await?;
+    }
+    Ok(())
+}
+
+async fn apt_install(packages: &[&str]) -> Result<()> {
+    println!("installing {} with apt-get", packages.join(", "));
+    apt_get(&["update"]).await?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    apt_get(&[&install, packages].concat()).await.map(drop)
 }
 
 /// Returns the `PYTHONPATH` that finds chDB: where [`install`] puts it, then the caller's own.

@@ -1,9 +1,11 @@
 //! Measures the release build. Two things are only ever compared by runs that alternate.
 
+mod api;
 mod export;
 mod latency;
 mod memory;
 mod rival;
+mod shell;
 mod usage;
 
 use std::fs;
@@ -28,10 +30,20 @@ pub(crate) enum Command {
     /// is also in target/bench/export.json.
     Export(export::Args),
 
+    /// POST and GET per second on many connections, against pgbench doing the same INSERT and SELECT.
+    ///
+    /// The table is also in target/bench/api.json.
+    Api(api::Args),
+
     /// Small exports, from POST to COMPLETED: one at a time, and many that wait for a worker.
     ///
     /// The table is also in target/bench/latency.json.
     Latency(latency::Args),
+
+    /// An export as csv.gz, against `curl … | pigz` and an upload.
+    ///
+    /// It is also in target/bench/shell.json.
+    Shell(shell::Args),
 
     /// The peak memory of a worker for exports of several sizes, which must not grow with them.
     ///
@@ -43,7 +55,9 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: &Command) -> Result<()> {
     match command {
         Command::Export(args) => export::run(args).await,
+        Command::Api(args) => api::run(args).await,
         Command::Latency(args) => latency::run(args).await,
+        Command::Shell(args) => shell::run(args).await,
         Command::Memory(args) => memory::run(args).await,
     }
 }
@@ -74,4 +88,25 @@ fn save(name: &str, measured: &impl Serialize) -> Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "only shown to people")]
 fn float(number: u64) -> f64 {
     number as f64
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.get(middle) {
+        Some(&upper) if values.len() % 2 == 1 => upper,
+        Some(&upper) => f64::midpoint(values[middle - 1], upper),
+        None => f64::NAN,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
+        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
+    }
 }

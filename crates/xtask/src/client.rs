@@ -156,6 +156,16 @@ impl Client {
         Ok(accepted.job_id)
     }
 
+    /// Looks at a job.
+    ///
+    /// # Errors
+    ///
+    /// When the API does not show it.
+    pub(crate) async fn look_at(&self, id: Uuid) -> Result<Job> {
+        let request = self.http.get(self.url(&format!("/{id}")));
+        Ok(self.send(request, StatusCode::OK).await?.json().await?)
+    }
+
     /// Waits until a job is completed, and reports it each time that it is looked at. Returns
     /// what the API says about the file.
     ///
@@ -164,8 +174,7 @@ impl Client {
     /// When it ends in any other way.
     pub(crate) async fn completed(&self, id: Uuid, report: impl Fn(&Job)) -> Result<JobFile> {
         loop {
-            let request = self.http.get(self.url(&format!("/{id}")));
-            let job: Job = self.send(request, StatusCode::OK).await?.json().await?;
+            let job = self.look_at(id).await?;
             report(&job);
             match job.status.as_str() {
                 "COMPLETED" => return job.file.context("a completed job has no file"),

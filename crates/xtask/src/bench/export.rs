@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bench::rival::{self, Order};
 use crate::bench::usage::{cpu_seconds, peak_rss_mib};
-use crate::bench::{MIB, float, on_stack, save};
+use crate::bench::{MIB, float, median, on_stack, save};
 use crate::cargo::Binaries;
 use crate::client::{Client, FileKind};
 use crate::preset::{Dataset, Day};
@@ -245,16 +245,6 @@ impl Ours<'_> {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.get(middle) {
-        Some(&upper) if values.len() % 2 == 1 => upper,
-        Some(&upper) => f64::midpoint(values[middle - 1], upper),
-        None => f64::NAN,
-    }
-}
-
 fn print(comparisons: &[Comparison]) {
     terminal::heading("Ours in proportion to ClickHouse's own (medians of pairs)");
     println!(
@@ -278,16 +268,5 @@ fn print(comparisons: &[Comparison]) {
             of(&one.ours, |cost| float(cost.size_bytes)) / MIB,
             one.size_ratio,
         );
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::median;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert!((median(vec![3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
-        assert!((median(vec![4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
     }
 }

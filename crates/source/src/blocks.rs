@@ -41,16 +41,6 @@ pub struct Block {
     pub order: Option<Vec<(usize, usize)>>,
 }
 
-impl Block {
-    /// Returns how many rows there are.
-    pub fn rows(&self) -> usize {
-        match &self.order {
-            Some(order) => order.len(),
-            None => self.batches.iter().map(RecordBatch::num_rows).sum(),
-        }
-    }
-}
-
 /// Arrow counts the bytes of an array of texts in 31 bits.
 pub(crate) const MOST_BYTES: usize = 1 << 30;
 

@@ -29,7 +29,7 @@ pub struct ClickHouseConfig {
     pub max_memory_usage_bytes: u64,
     /// How many threads one query may take; 0 leaves it to the user's profile.
     pub max_threads: u32,
-    /// Rows that come in one piece. A piece is in memory whole, so wide rows want few.
+    /// Rows, about, that come in one piece. A piece is in memory whole, so wide rows want few.
     pub max_block_rows: u32,
     /// How long the server waits for a reader that is busy with the object storage, in seconds.
     pub send_timeout_s: u64,

@@ -157,7 +157,9 @@ impl Reading {
             Some(keys) => self.sort(&keys, cutter).await?,
             None => self.pass_on(self.slice.range, cutter).await?,
         };
-        self.send(cutter.take()).await;
+        if let Some(block) = cutter.take() {
+            self.send(block).await;
+        }
         Ok(())
     }
 
@@ -270,7 +272,7 @@ impl Reading {
             .map_err(SourceError::Stopped)?
             .map_err(SourceError::Order)?;
         for block in blocks {
-            self.send(Some(block)).await;
+            self.send(block).await;
         }
         Ok(cutter)
     }
@@ -295,11 +297,9 @@ impl Reading {
         answer.decode(self.query.schema(), cut).await
     }
 
-    async fn send(&self, block: Option<Block>) {
-        if let Some(block) = block {
-            // That nobody wants it any more is no error of anybody's.
-            self.blocks.send(block).await.unwrap_or(());
-        }
+    async fn send(&self, block: Block) {
+        // That nobody wants it any more is no error of anybody's.
+        self.blocks.send(block).await.unwrap_or(());
     }
 
     /// Asks for rows. Returns nothing if there are none.

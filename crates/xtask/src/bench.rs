@@ -90,6 +90,11 @@ fn float(number: u64) -> f64 {
     number as f64
 }
 
+/// Returns what so many of a hundred values, which are sorted, do not exceed.
+fn percentile<T: Copy>(sorted: &[T], share: usize) -> T {
+    sorted[(sorted.len() - 1) * share / 100]
+}
+
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -8,54 +8,49 @@ use source::{BlockLimits, ClickHouse, Query, ReadLimits, Slice};
 
 use crate::support::{Database, blocks};
 
-const PRESET: &str = r#"
-[numbers]
-table = "numbers"
-time = "at"
-tenant = "org"
-order_by = ["kind", "attributes"]
-columns = [
-    { name = "number", type = "uint64" },
-    { name = "text", type = "string" },
-    { name = "at", type = "timestamp" },
-    { name = "kind", type = "string" },
-    { name = "attributes", type = "map<string, string>" },
-]
+/// Datasets, each with its table, its time, and what orders rows of the same time.
+const DATASETS: [(&str, &str, &str, &str); 4] = [
+    ("numbers", "numbers", "at", r#""kind", "attributes""#),
+    (
+        "numbers_in_one_order",
+        "numbers",
+        "at",
+        r#""kind", "attributes", "number""#,
+    ),
+    (
+        "unordered",
+        "unordered",
+        "at",
+        r#""kind", "attributes", "number""#,
+    ),
+    (
+        "numbers_by_expression",
+        "numbers",
+        "addNanoseconds(at, 0)",
+        r#""kind", "attributes", "number""#,
+    ),
+];
 
-[numbers_in_one_order]
-table = "numbers"
-time = "at"
-tenant = "org"
-order_by = ["kind", "attributes", "number"]
-columns = [
-    { name = "number", type = "uint64" },
-    { name = "at", type = "timestamp" },
-    { name = "kind", type = "string" },
-    { name = "attributes", type = "map<string, string>" },
-]
-
-[unordered]
-table = "unordered"
-time = "at"
-tenant = "org"
-order_by = ["kind", "attributes", "number"]
-columns = [
-    { name = "number", type = "uint64" },
-    { name = "at", type = "timestamp" },
-    { name = "kind", type = "string" },
-    { name = "attributes", type = "map<string, string>" },
-]
-
-[numbers_by_expression]
-table = "numbers"
-time = "addNanoseconds(at, 0)"
-tenant = "org"
-order_by = ["kind", "attributes", "number"]
-columns = [
-    { name = "number", type = "uint64" },
-    { name = "text", type = "string" },
-]
-"#;
+fn preset() -> String {
+    let datasets = DATASETS.map(|(name, table, time, order_by)| {
+        format!(
+            r#"
+            [{name}]
+            table = "{table}"
+            time = "{time}"
+            tenant = "org"
+            order_by = [{order_by}]
+            columns = [
+                {{ name = "number", type = "uint64" }},
+                {{ name = "text", type = "string" }},
+                {{ name = "at", type = "timestamp" }},
+                {{ name = "kind", type = "string" }},
+                {{ name = "attributes", type = "map<string, string>" }},
+            ]"#
+        )
+    });
+    datasets.concat()
+}
 
 const ROWS: u64 = 30_000;
 
@@ -66,7 +61,7 @@ async fn numbers() -> Database {
                kind LowCardinality(String), attributes Map(LowCardinality(String), String)) \
                ENGINE = MergeTree ORDER BY (kind, toDateTime(at)) SETTINGS index_granularity = 100;\n\
                CREATE TABLE unordered AS numbers ENGINE = MergeTree ORDER BY number;\n";
-    let database = Database::create(PRESET, ddl).await;
+    let database = Database::create(&preset(), ddl).await;
     let insert = format!(
         "INSERT INTO numbers SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') \
          + if(number % 5 = 0, 1800, intDiv(cityHash64(number) % {ROWS}, 10)), '{}', number, \

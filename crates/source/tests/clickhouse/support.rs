@@ -162,8 +162,9 @@ pub(crate) async fn blocks(
     let mut read = source.read(query, slice, &query_id, limits);
     let mut blocks = Vec::new();
     while let Some(block) = read.next().await? {
-        assert!((1..=limits.block.rows).contains(&block.rows()));
-        blocks.push(whole(&block, &query.schema()));
+        let block = whole(&block, &query.schema());
+        assert!((1..=limits.block.rows).contains(&block.num_rows()));
+        blocks.push(block);
     }
     Ok(blocks)
 }

@@ -61,7 +61,7 @@ impl<'a> Attempt<'a> {
         let limits = pipeline.read_limits(job.request.output.format());
         let encoder = Encoder::new(&job.request.output, query.schema(), file_metadata(lease))?;
         let encoder = Arc::new(encoder);
-        let fingerprint = resume::fingerprint(&query, lease, limits);
+        let fingerprint = resume::fingerprint(&query, lease, limits.block);
 
         let begun = match sealed {
             Sealed::Gone => Beginning::Nothing,

@@ -7,7 +7,7 @@ use domain::ExportedFile;
 use encode::Encoder;
 use sha2::{Digest, Sha256};
 use sink::{Sink, UploadId, UploadedPart};
-use source::{Query, ReadLimits};
+use source::{BlockLimits, Query};
 use store::uploads::{Checkpoint, StoredPart, Unfinished, Upload, UploadPlan};
 use tokio::task::spawn_blocking;
 
@@ -65,7 +65,7 @@ const GONE: &str = "the upload is gone, or one of its parts";
 
 /// Stands for everything besides the slices that the bytes of a file depend on: a file can only be
 /// continued where all of it is the same.
-pub(super) fn fingerprint(query: &Query, lease: &Lease, limits: ReadLimits) -> String {
+pub(super) fn fingerprint(query: &Query, lease: &Lease, blocks: BlockLimits) -> String {
     let output = &lease.claim().job.request.output;
     let parts = [
         env!("CARGO_PKG_VERSION").to_owned(),
@@ -77,7 +77,7 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, limits: ReadLimits) -> S
             output.compression().as_str()
         ),
         lease.claim().job.request.options_json().to_string(),
-        format!("{limits:?}"),
+        format!("{blocks:?}"),
     ];
     let mut digest = Sha256::new();
     for part in parts {

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::process::Command;
 use uuid::Uuid;
 
-use crate::bench::{float, median, on_stack, save};
+use crate::bench::{float, median, on_stack, percentile, save};
 use crate::cargo::Binaries;
 use crate::client::{Client, FileKind};
 use crate::preset::{Dataset, Day};
@@ -125,7 +125,7 @@ async fn compare(
     }
     step.done();
     latencies.sort();
-    let at = |share: usize| latencies[(latencies.len() - 1) * share / 100].as_secs_f64() * 1_000.0;
+    let at = |share| percentile(&latencies, share).as_secs_f64() * 1_000.0;
     let pairs = ours.iter().zip(&pgbench);
     Ok(Comparison {
         request: name,

@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::bench::{on_stack, save};
+use crate::bench::{on_stack, percentile, save};
 use crate::cargo::Binaries;
 use crate::client::FileKind;
 use crate::preset::{Dataset, Day};
@@ -106,7 +106,7 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Meas
             took.push(elapsed.as_secs_f64() * 1_000.0);
         }
         took.sort_by(f64::total_cmp);
-        let at = |share: usize| took[(took.len() - 1) * share / 100];
+        let at = |share| percentile(&took, share);
         one_at_a_time.push(Latency {
             rows,
             times: args.times,

@@ -45,6 +45,22 @@ async fn a_worker_that_dies_in_its_first_slice_leaves_an_upload_to_go_on_in() ->
 }
 
 #[tokio::test]
+async fn a_worker_that_has_other_memory_to_sort_in_goes_on() -> Result<()> {
+    let slow = Slow::new().await?;
+    let first = slow.slow_worker(&[]).await?;
+    let id = slow.begun(1).await?;
+    first.kill().await?;
+
+    let _second = slow
+        .worker(&[("EXPORT__PIPELINE__SORT_BYTES", "33554432")])
+        .await?;
+    slow.check_completed(&id).await?;
+    let events = events(&slow.world, &id).await?;
+    assert_eq!(events, ["requested", "started", "resumed", "completed"]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_worker_that_dies_before_the_checkpoint_of_a_stored_slice_costs_that_slice() -> Result<()>
 {
     let slow = Slow::new().await?;

@@ -38,18 +38,40 @@ pub struct ExportJob {
 }
 
 impl ExportJob {
-    /// Returns the job as it was when it had just been requested.
+    /// Returns a job that has just been requested.
     #[must_use]
-    pub fn as_requested(self) -> Self {
+    pub fn requested(
+        id: JobId,
+        user: UserId,
+        organization: OrganizationId,
+        request: ExportRequest,
+        created_at: DateTime<Utc>,
+    ) -> Self {
         Self {
+            id,
+            user,
+            organization,
+            request,
             state: JobState::Pending,
             progress: Progress::default(),
             rows_exported: 0,
             rows_estimated: None,
+            created_at,
             started_at: None,
-            updated_at: self.created_at,
-            ..self
+            updated_at: created_at,
         }
+    }
+
+    /// Returns the job as it was when it had just been requested.
+    #[must_use]
+    pub fn as_requested(self) -> Self {
+        Self::requested(
+            self.id,
+            self.user,
+            self.organization,
+            self.request,
+            self.created_at,
+        )
     }
 }
 

@@ -9,7 +9,7 @@ mod withdraw;
 
 use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId};
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
@@ -19,7 +19,7 @@ pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};
 
 use crate::error::StoreError;
-use crate::events::{self, Actor, EventKind};
+use crate::events::{Actor, EventKind};
 
 /// A job that has just been asked for.
 #[derive(Clone, Debug)]
@@ -34,21 +34,32 @@ pub struct NewJob {
     pub request: ExportRequest,
 }
 
-/// Adds a job, PENDING and due at once, and the event that it was requested.
+/// Adds a job, PENDING and due at once, and the event that it was requested, in one statement.
 ///
 /// # Errors
 ///
 /// [`StoreError::UnknownPrincipal`] when the user or the organization does not exist.
-pub async fn insert(conn: &mut PgConnection, job: &NewJob) -> Result<(), StoreError> {
-    let request = &job.request;
-    let mut tx = conn.begin().await?;
-    sqlx::query!(
-        "INSERT INTO export_jobs (job_id, user_id, organization_id, data_type, format, compression,
-                                  start_time, end_time, filters, columns, options)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        job.id.as_uuid(),
-        job.actor.user.as_uuid(),
-        job.organization.as_uuid(),
+pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, StoreError> {
+    let NewJob {
+        id,
+        organization,
+        actor,
+        request,
+    } = job;
+    let created_at = sqlx::query_scalar!(
+        r#"WITH job AS (
+               INSERT INTO export_jobs (job_id, user_id, organization_id, data_type, format,
+                                        compression, start_time, end_time, filters, columns, options)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+               RETURNING job_id, user_id, created_at
+           ), event AS (
+               INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
+               SELECT job_id, $12, user_id, $13::text::inet, left($14, 512) FROM job
+           )
+           SELECT created_at FROM job"#,
+        id.as_uuid(),
+        actor.user.as_uuid(),
+        organization.as_uuid(),
         request.data_type.as_str(),
         request.output.format().as_str(),
         request.output.compression().as_str(),
@@ -57,15 +68,23 @@ pub async fn insert(conn: &mut PgConnection, job: &NewJob) -> Result<(), StoreEr
         request.filters.as_ref().map(Filters::as_posted),
         request.columns.clone().map(Value::from),
         request.options_json(),
+        EventKind::Requested.as_str(),
+        actor.ip.map(|ip| ip.to_string()),
+        actor.user_agent,
     )
-    .execute(&mut *tx)
+    .fetch_one(conn)
     .await
     .map_err(|error| match error.as_database_error() {
         Some(refusal) if refusal.is_foreign_key_violation() => StoreError::UnknownPrincipal(error),
         _ => error.into(),
     })?;
-    events::append(&mut tx, job.id, EventKind::Requested, Some(&job.actor)).await?;
-    Ok(tx.commit().await?)
+    Ok(ExportJob::requested(
+        id,
+        actor.user,
+        organization,
+        request,
+        created_at,
+    ))
 }
 
 /// Returns a job of the organization; another organization's is as good as none.

@@ -48,8 +48,22 @@ pub fn connect(config: &PostgresConfig, application: &str) -> Result<PgPool, Sto
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))
+        // A connection was seen to work when it came back.
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| Box::pin(works(conn, meta.idle_for)))
         .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
         .connect_lazy_with(options))
+}
+
+/// How long a connection that was seen to work is taken to do so, without asking.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Tells whether a connection may be handed out.
+async fn works(conn: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx::Error> {
+    if idle_for > FRESH {
+        conn.ping().await?;
+    }
+    Ok(true)
 }
 
 /// Tells whether a connection that comes back is outside of any transaction, and may be used again.

@@ -10,7 +10,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, JobId, Violation};
 use store::StoreError;
-use store::idempotency::{self as keys, Begun};
+use store::idempotency::{self as keys, Begun, KeyedRequest};
 use store::jobs::NewJob;
 use uuid::Uuid;
 
@@ -40,7 +40,7 @@ pub enum CreateExportError {
     /// The database failed, or does not know the caller.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The row of the job cannot be found, though it was just written or a key names it.
+    /// The row of the job cannot be found, though a key names it.
     #[error("the job is not there")]
     Vanished,
     /// The address of the job is no header.
@@ -103,41 +103,57 @@ pub async fn create_export(
 ) -> Result<Response, CreateExportError> {
     let request = validate(&body, &app.limits, &app.catalogue, principal.organization)
         .map_err(CreateExportError::Invalid)?;
-    let keyed = key.map(|key| key.with(principal, body));
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
-    if let Some(keyed) = &keyed {
-        let job = match keys::begin(&mut tx, keyed).await? {
-            Begun::First => None,
-            Begun::Repeated(id) => Some(
-                store::jobs::get(&mut tx, principal.organization, id)
-                    .await?
-                    .ok_or(CreateExportError::Vanished),
-            ),
-            Begun::Reused => Some(Err(CreateExportError::KeyReused)),
-            Begun::InProgress => Some(Err(CreateExportError::KeyInUse)),
-        };
-        if let Some(job) = job {
-            // Before the answer, so that the key is free for whoever has read it.
-            tx.rollback().await.map_err(StoreError::from)?;
-            return accepted(&app, &job?.as_requested());
-        }
-    }
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
         organization: principal.organization,
         actor: client.acting_for(principal.user),
         request,
     };
-    store::jobs::insert(&mut tx, &job).await?;
-    if let Some(keyed) = &keyed {
-        keys::remember(&mut tx, keyed, job.id).await?;
+    let Some(key) = key else {
+        let job = store::jobs::insert(&mut *store::acquire(&app.pool).await?, job).await?;
+        app.wake(job.id);
+        return accepted(&app, &job);
+    };
+    match insert_once(&app, job, &key.with(principal, body)).await? {
+        Inserted::Now(job) => {
+            app.wake(job.id);
+            accepted(&app, &job)
+        }
+        Inserted::Before(job) => accepted(&app, &job.as_requested()),
     }
-    let job = store::jobs::get(&mut tx, job.organization, job.id)
-        .await?
-        .ok_or(CreateExportError::Vanished)?;
-    tx.commit().await.map_err(StoreError::from)?;
-    app.wake(job.id);
-    accepted(&app, &job)
+}
+
+/// A job that a key stands for.
+enum Inserted {
+    /// It is new.
+    Now(ExportJob),
+    /// The request came before.
+    Before(ExportJob),
+}
+
+/// Inserts a job unless the same request came before with its key.
+async fn insert_once(
+    app: &App,
+    job: NewJob,
+    keyed: &KeyedRequest,
+) -> Result<Inserted, CreateExportError> {
+    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
+    let known = match keys::begin(&mut tx, keyed).await? {
+        Begun::First => {
+            let job = store::jobs::insert(&mut tx, job).await?;
+            keys::remember(&mut tx, keyed, job.id).await?;
+            tx.commit().await.map_err(StoreError::from)?;
+            return Ok(Inserted::Now(job));
+        }
+        Begun::Repeated(id) => store::jobs::get(&mut tx, job.organization, id)
+            .await?
+            .ok_or(CreateExportError::Vanished),
+        Begun::Reused => Err(CreateExportError::KeyReused),
+        Begun::InProgress => Err(CreateExportError::KeyInUse),
+    };
+    // Before the answer, so that the key is free for whoever has read it.
+    tx.rollback().await.map_err(StoreError::from)?;
+    known.map(Inserted::Before)
 }
 
 fn accepted(app: &App, job: &ExportJob) -> Result<Response, CreateExportError> {

@@ -102,8 +102,7 @@ impl Db {
 
     /// Posts a job that asks for a day of logs.
     pub(crate) async fn post(&self) -> Result<JobId> {
-        let job = self.new_job();
-        jobs::insert(&mut *self.conn().await?, &job).await?;
+        let job = jobs::insert(&mut *self.conn().await?, self.new_job()).await?;
         Ok(job.id)
     }
 

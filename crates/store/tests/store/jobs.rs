@@ -32,11 +32,13 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
             request: request(&changes),
             ..db.new_job()
         };
-        jobs::insert(&mut conn, &job).await?;
-        let read = jobs::get(&mut conn, db.organization, job.id)
+        let posted = job.request.clone();
+        let inserted = jobs::insert(&mut conn, job).await?;
+        let read = jobs::get(&mut conn, db.organization, inserted.id)
             .await?
             .expect("the job is there");
-        assert_eq!(read.request, job.request);
+        assert_eq!(read, inserted);
+        assert_eq!(read.request, posted);
         assert_eq!(read.state, JobState::Pending);
         assert_eq!((read.user, read.progress), (db.user, Progress::default()));
     }
@@ -69,14 +71,13 @@ async fn an_unknown_user_or_organization_is_told_apart() -> Result<()> {
     let mut unknown_organization = db.new_job();
     unknown_organization.organization = Uuid::new_v4().into();
     for job in [unknown_user, unknown_organization] {
-        let refusal = jobs::insert(&mut conn, &job)
-            .await
-            .expect_err("nobody asks");
+        let id = job.id;
+        let refusal = jobs::insert(&mut conn, job).await.expect_err("nobody asks");
         assert!(
             matches!(refusal, StoreError::UnknownPrincipal(_)),
             "{refusal:?}"
         );
-        assert_eq!(events::list(&mut conn, job.id).await?, []);
+        assert_eq!(events::list(&mut conn, id).await?, []);
     }
     Ok(())
 }

@@ -179,8 +179,7 @@ impl<'a> World<'a> {
     async fn take(&mut self, step: &Step) -> Result<()> {
         let (answer, expected, user) = match *step {
             Step::Post => {
-                let job = self.db.new_job();
-                jobs::insert(&mut self.conn, &job).await?;
+                let job = jobs::insert(&mut self.conn, self.db.new_job()).await?;
                 (Answer::Done, self.model.post(job.id), None)
             }
             Step::Claim { busy } => (self.claim(busy).await?, self.model.claim(busy), None),

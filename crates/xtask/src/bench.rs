@@ -5,12 +5,13 @@ mod export;
 mod latency;
 mod memory;
 mod rival;
+mod scale;
 mod shell;
 mod usage;
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde::Serialize;
 
 use crate::cargo::{self, Binaries, Build};
@@ -29,6 +30,9 @@ pub(crate) enum Command {
     /// Both write the same rows as the same kind of file to the same S3 server, in turns. The table
     /// is also in target/bench/export.json.
     Export(export::Args),
+
+    /// The decoder and the encoders alone, on one thread and on two, beside those of the Arrow crates.
+    Encode,
 
     /// POST and GET per second on many connections, against pgbench doing the same INSERT and SELECT.
     ///
@@ -49,17 +53,34 @@ pub(crate) enum Command {
     ///
     /// Each export gets a worker of its own. The table is also in target/bench/memory.json.
     Memory(memory::Args),
+
+    /// Exports with more threads, with more workers, and with larger slices.
+    ///
+    /// The table is also in target/bench/scale.json.
+    Scale(scale::Args),
 }
 
 /// Measures what was asked for.
 pub(crate) async fn run(command: &Command) -> Result<()> {
     match command {
+        Command::Encode => encode().await,
         Command::Export(args) => export::run(args).await,
         Command::Api(args) => api::run(args).await,
         Command::Latency(args) => latency::run(args).await,
         Command::Shell(args) => shell::run(args).await,
         Command::Memory(args) => memory::run(args).await,
+        Command::Scale(args) => scale::run(args).await,
     }
+}
+
+/// Runs the benchmarks of the crates, which need no services.
+async fn encode() -> Result<()> {
+    let mut command = cargo::command();
+    command.args(["bench", "-p", "native", "-p", "encode"]);
+    command.args(["--bench", "decode", "--bench", "encode"]);
+    let status = or_interrupted(cargo::status(&mut command)).await?;
+    ensure!(status.success(), "the benchmarks end with {status}");
+    Ok(())
 }
 
 /// Starts the services and lets `measure` have them with the release build.

@@ -149,30 +149,42 @@ impl Stack {
     pub(crate) async fn spawn_api(&self, binaries: &Binaries) -> Result<(Service, String)> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let url = format!("http://{listen}");
-        let mut api = self.spawn(&binaries.api, "EXPORT__HTTP__LISTEN", &listen)?;
+        let mut api = self.spawn(&binaries.api, &[("EXPORT__HTTP__LISTEN", &listen)])?;
         api.wait_until_ready(&format!("{url}/readyz"), READY)
             .await?;
         Ok((api, url))
     }
 
-    /// Starts `export-worker`.
+    /// Starts `export-worker` with the default configuration.
     ///
     /// # Errors
     ///
     /// When it does not become ready.
     pub(crate) async fn spawn_worker(&self, binaries: &Binaries) -> Result<Service> {
+        self.spawn_worker_with(binaries, &[]).await
+    }
+
+    /// Starts `export-worker` with some keys of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub(crate) async fn spawn_worker_with(
+        &self,
+        binaries: &Binaries,
+        keys: &[(&str, &str)],
+    ) -> Result<Service> {
         let listen = format!("127.0.0.1:{}", free_port()?);
-        let mut worker = self.spawn(&binaries.worker, "EXPORT__WORKER__LISTEN", &listen)?;
+        let keys = [keys, &[("EXPORT__WORKER__LISTEN", &listen)]].concat();
+        let mut worker = self.spawn(&binaries.worker, &keys)?;
         let url = format!("http://{listen}/healthz");
         worker.wait_until_ready(&url, READY).await?;
         Ok(worker)
     }
 
-    fn spawn(&self, binary: &Path, listen_key: &str, listen: &str) -> Result<Service> {
-        let overrides = [
-            (listen_key, listen),
-            ("EXPORT__DATASETS__PRESET", self.preset.name()),
-        ];
+    fn spawn(&self, binary: &Path, keys: &[(&str, &str)]) -> Result<Service> {
+        let preset = ("EXPORT__DATASETS__PRESET", self.preset.name());
+        let overrides = [keys, &[preset]].concat();
         let name = binary.file_name().unwrap_or_default();
         let log = self.dir.join(name).with_extension("log");
         Service::spawn(binary, &export_environment(self.env(), &overrides), &log)

@@ -4,6 +4,7 @@ mod claim;
 mod end;
 mod list;
 pub(crate) mod row;
+mod turn;
 mod watch;
 mod withdraw;
 

@@ -4,6 +4,7 @@ mod bucket;
 mod cancel;
 mod docs;
 mod exports;
+mod fairness;
 mod faults;
 mod files;
 mod filters;

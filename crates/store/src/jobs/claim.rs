@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use domain::{ExportJob, JobId, Progress, WorkerId};
+use domain::{ExportJob, Progress, WorkerId};
 use sqlx::{Connection, PgConnection};
 
 use super::end::fail_unreadable;
 use super::row::{bigint, load};
+use super::turn;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::uploads::Unfinished;
@@ -53,12 +54,16 @@ pub enum Claimed {
     Job(Box<Claim>),
     /// No job is due.
     Nothing,
-    /// The job that has been due for longest must be alone in its process.
+    /// The job that is next must be alone in its process.
     Suspect,
 }
 
-/// Takes the job that has been due for longest: one that waits, or one whose worker let its lease
-/// expire. Counts the attempt, or the death. Two workers never get the same job.
+/// Takes a job that is due: one that waits, or one whose worker let its lease expire. Counts the
+/// attempt, or the death. Two workers never get the same job.
+///
+/// Organizations take turns: the job is of the one that has the fewest jobs at work, among those of
+/// the one that has had none begun for longest, and there the one that has been due for longest.
+/// Claims of the same moment do not see each other.
 ///
 /// # Errors
 ///
@@ -70,48 +75,16 @@ pub async fn claim(
     terms: &Terms,
 ) -> Result<Claimed, StoreError> {
     let mut tx = conn.begin().await?;
-    // lease_until is there exactly while a worker has the job, so the earlier of "may be tried
-    // again" and "its lease ends" is one expression, and one index serves both.
-    let due = sqlx::query!(
-        r#"WITH due AS (
-               SELECT job_id, started_at, status,
-                      deaths + (status = 'PROCESSING')::int AS deaths
-               FROM export_jobs
-               WHERE status IN ('PENDING', 'PROCESSING')
-                 AND COALESCE(lease_until, run_after) <= now()
-               ORDER BY COALESCE(lease_until, run_after)
-               LIMIT 1
-               FOR NO KEY UPDATE SKIP LOCKED
-           ), claimed AS (
-               UPDATE export_jobs AS job
-               SET status = 'PROCESSING', token = job.token + 1, deaths = due.deaths,
-                   attempts = job.attempts + (due.status = 'PENDING')::int,
-                   lease_owner = $1, lease_until = now() + make_interval(secs => $2),
-                   started_at = COALESCE(job.started_at, now()), updated_at = now()
-               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.deaths = $4)
-               RETURNING job.job_id, job.token, job.attempts, job.deaths
-           )
-           SELECT due.job_id, due.started_at IS NULL AS "first!",
-                  claimed.token AS "token?", claimed.attempts AS "attempts?",
-                  claimed.deaths AS "deaths?"
-           FROM due LEFT JOIN claimed USING (job_id)"#,
-        owner.as_str(),
-        terms.lease.as_secs_f64(),
-        terms.busy,
-        i32::try_from(terms.alone_after).unwrap_or(i32::MAX),
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let Some(due) = due else {
+    let Some(turn) = turn::take(&mut tx, owner, terms).await? else {
         return Ok(Claimed::Nothing);
     };
-    let (Some(token), Some(attempts), Some(deaths)) = (due.token, due.attempts, due.deaths) else {
+    let Some(taken) = turn.taken else {
         // Now, and not when the connection is used again: an idle worker may be waiting for it.
         tx.rollback().await?;
         return Ok(Claimed::Suspect);
     };
-    let id = JobId::from(due.job_id);
-    if due.first {
+    let id = turn.job;
+    if turn.first {
         events::append(&mut tx, id, EventKind::Started, None).await?;
     }
     let job = match load(&mut tx, id).await {
@@ -127,10 +100,10 @@ pub async fn claim(
     tx.commit().await?;
     Ok(Claimed::Job(Box::new(Claim {
         job,
-        attempts: attempts.unsigned_abs(),
-        deaths: deaths.unsigned_abs(),
+        attempts: taken.attempts,
+        deaths: taken.deaths,
         unfinished,
-        token,
+        token: taken.token,
     })))
 }
 

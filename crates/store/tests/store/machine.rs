@@ -7,11 +7,11 @@ mod rules;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use domain::{ErrorCode, Failure, JobId, Progress};
+use domain::{ErrorCode, Failure, JobId, OrganizationId, Progress};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use store::jobs::{self, Claim, Claimed, Terms};
+use store::jobs::{self, Claim, Claimed, NewJob, Terms};
 use store::uploads;
 use store::{PgConnection, StoreError, removals};
 
@@ -25,11 +25,14 @@ const TERMS: Terms = Terms {
     ..IDLE
 };
 
+/// How many organizations there are.
+const ORGANIZATIONS: usize = 3;
+
 /// Something that happens.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody asks for an export.
-    Post,
+    /// Somebody of one of the organizations asks for an export.
+    Post { organization: usize },
     /// A worker asks for a job; a busy one has others.
     Claim { busy: bool },
     /// Somebody cancels a job, or deletes its file.
@@ -101,7 +104,7 @@ fn work() -> impl Strategy<Value = Work> {
 fn step() -> impl Strategy<Value = Step> {
     let any_one = any::<Index>;
     prop_oneof![
-        3 => Just(Step::Post),
+        3 => (0..ORGANIZATIONS).prop_map(|organization| Step::Post { organization }),
         12 => any::<bool>().prop_map(|busy| Step::Claim { busy }),
         1 => any_one().prop_map(|job| Step::Withdraw { job }),
         3 => (1..3_u32).prop_map(|limit| Step::Expire { limit }),
@@ -134,7 +137,7 @@ fn whatever_happens_the_rules_hold() -> Result<()> {
 /// Plays the steps of a case.
 async fn play(db: &Db, steps: &[Step]) -> Result<()> {
     let mut world = World::new(db).await?;
-    world.take(&Step::Post).await?;
+    world.take(&Step::Post { organization: 0 }).await?;
     for (number, step) in steps.iter().enumerate() {
         let played = world.take(step).await;
         played.map_err(|error| error.context(format!("step {number}, {step:?}")))?;
@@ -147,6 +150,8 @@ struct World<'a> {
     db: &'a Db,
     conn: sqlx::pool::PoolConnection<sqlx::Postgres>,
     model: Model,
+    /// Numbered as in the model, and new for each case: when they had jobs before counts.
+    organizations: Vec<OrganizationId>,
     /// Every claim that was ever handed out, numbered as in the model.
     claims: Vec<Claim>,
     /// What the database showed after the last step.
@@ -166,10 +171,15 @@ impl<'a> World<'a> {
         )
         .execute(&mut *conn)
         .await?;
+        let mut organizations = Vec::new();
+        for _ in 0..ORGANIZATIONS {
+            organizations.push(db.new_organization().await?);
+        }
         Ok(Self {
             db,
             conn,
             model: Model::default(),
+            organizations,
             claims: Vec::new(),
             shown: Vec::new(),
         })
@@ -178,15 +188,19 @@ impl<'a> World<'a> {
     /// Takes a step in the database and in the model, and compares.
     async fn take(&mut self, step: &Step) -> Result<()> {
         let (answer, expected, user) = match *step {
-            Step::Post => {
-                let job = jobs::insert(&mut self.conn, self.db.new_job()).await?;
-                (Answer::Done, self.model.post(job.id), None)
+            Step::Post { organization } => {
+                let job = NewJob {
+                    organization: self.organizations[organization],
+                    ..self.db.new_job()
+                };
+                let job = jobs::insert(&mut self.conn, job).await?;
+                (Answer::Done, self.model.post(job.id, organization), None)
             }
             Step::Claim { busy } => (self.claim(busy).await?, self.model.claim(busy), None),
             Step::Withdraw { job } => {
                 let job = job.index(self.model.jobs.len());
-                let id = self.model.jobs[job].id;
-                let (organization, actor) = (self.db.organization, self.db.actor());
+                let (id, organization) = self.model.jobs[job].name();
+                let (organization, actor) = (self.organizations[organization], self.db.actor());
                 let told = jobs::withdraw(&mut self.conn, organization, id, &actor).await?;
                 let told = told.map(|job| job.state.status());
                 (Answer::Withdrawn(told), self.model.withdraw(job), None)

@@ -4,18 +4,19 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{JobId, RequestLimits};
+use domain::JobId;
 use queue::{Pushed, Wakeups};
 use runtime::chain;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::Catalogue;
+use store::quotas::QuotasConfig;
 use store::{PgPool, StoreError};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::auth::Verifier;
-use crate::config::Config;
+use crate::config::{Config, LimitsConfig};
 use crate::links::Links;
 use crate::watch::Watchers;
 
@@ -27,7 +28,8 @@ pub struct App {
     pub(crate) sink: Sink,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) verifier: Arc<Verifier>,
-    pub(crate) limits: RequestLimits,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) quotas: Arc<QuotasConfig>,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
     pub(crate) trusted_proxies: usize,
@@ -83,7 +85,8 @@ impl App {
             sink,
             catalogue: Arc::new(catalogue),
             verifier: Arc::new(verifier),
-            limits: config.limits.into(),
+            limits: config.limits,
+            quotas: Arc::new(config.quotas.clone()),
             links,
             watchers,
             trusted_proxies: config.http.trusted_proxies,

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
-use chrono::TimeDelta;
 use domain::{FilterLimits, RequestLimits};
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use sink::S3Config;
 use source::DatasetsConfig;
 use store::PostgresConfig;
+use store::quotas::{Quota, QuotasConfig};
 use url::Url;
 
 /// The configuration of `export-api`.
@@ -23,6 +23,8 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How large a request may be.
     pub limits: LimitsConfig,
+    /// What organizations may have.
+    pub quotas: QuotasConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.
@@ -91,8 +93,6 @@ pub struct AuthConfig {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// The longest window of an export.
-    pub max_range_days: u32,
     /// Names in `columns`.
     pub max_columns: usize,
     /// Conditions of a filter.
@@ -105,17 +105,18 @@ pub struct LimitsConfig {
     pub max_filter_value_bytes: usize,
 }
 
-impl From<LimitsConfig> for RequestLimits {
-    fn from(config: LimitsConfig) -> Self {
-        Self {
+impl LimitsConfig {
+    /// Returns how large a request of an organization may be.
+    pub fn of(&self, quota: &Quota) -> RequestLimits {
+        RequestLimits {
             filter: FilterLimits {
-                max_conditions: config.max_filter_conditions,
-                max_depth: config.max_filter_depth,
-                max_values: config.max_filter_values,
-                max_value_bytes: config.max_filter_value_bytes,
+                max_conditions: self.max_filter_conditions,
+                max_depth: self.max_filter_depth,
+                max_values: self.max_filter_values,
+                max_value_bytes: self.max_filter_value_bytes,
             },
-            max_range: TimeDelta::days(config.max_range_days.into()),
-            max_columns: config.max_columns,
+            max_range: quota.max_range(),
+            max_columns: self.max_columns,
         }
     }
 }

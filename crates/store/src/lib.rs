@@ -11,6 +11,7 @@ pub mod idempotency;
 pub mod jobs;
 pub mod notifications;
 mod pool;
+pub mod quotas;
 pub mod removals;
 pub mod uploads;
 

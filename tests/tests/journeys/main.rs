@@ -11,6 +11,7 @@ mod filters;
 mod formats;
 mod mail;
 mod parquet_files;
+mod quotas;
 mod reference;
 mod requests;
 mod retention;

@@ -76,6 +76,12 @@ problem_codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
     /// Within 24 hours, `Idempotency-Key` came with another body.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request.";
+    /// As many exports of the organization wait as may (`quotas.max_queued`).
+    QueueQuotaExceeded = "queue_quota_exceeded", TOO_MANY_REQUESTS, "Too many exports of the organization wait.";
+    /// The organization has exported as many rows as it may on one day (`quotas.max_rows_per_day`).
+    RowQuotaExceeded = "row_quota_exceeded", TOO_MANY_REQUESTS, "The organization has used up its rows of the day.";
+    /// The organization has exported as many bytes as it may on one day (`quotas.max_bytes_per_day`).
+    ByteQuotaExceeded = "byte_quota_exceeded", TOO_MANY_REQUESTS, "The organization has used up its bytes of the day.";
     /// A fault of the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The service cannot reach something that it needs.

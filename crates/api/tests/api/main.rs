@@ -15,6 +15,7 @@ mod jwks;
 mod list;
 mod openapi;
 mod process;
+mod quotas;
 mod read;
 mod tokens;
 mod wait;

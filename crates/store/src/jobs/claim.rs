@@ -10,6 +10,7 @@ use super::row::{bigint, load};
 use super::turn;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
+use crate::quotas::RunningLimits;
 use crate::uploads::Unfinished;
 
 /// The right to work on a job until the lease ends.
@@ -36,8 +37,8 @@ impl Claim {
 }
 
 /// What a worker offers to the job that it claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
     /// How long the claim holds without a renewal.
     pub lease: Duration,
     /// Whether the process works on other jobs too.
@@ -45,6 +46,8 @@ pub struct Terms {
     /// After how many deaths of workers a job must be alone in its process, so that it is known
     /// which job it was that killed the next one. After more it has failed, and needs no room.
     pub alone_after: u32,
+    /// How many jobs organizations may have at work. The jobs of one that has as many wait.
+    pub running: &'a RunningLimits,
 }
 
 /// What a worker got.
@@ -63,7 +66,8 @@ pub enum Claimed {
 ///
 /// Organizations take turns: the job is of the one that has the fewest jobs at work, among those of
 /// the one that has had none begun for longest, and there the one that has been due for longest.
-/// Claims of the same moment do not see each other.
+/// Claims of the same moment do not see each other; together they still take no more of an
+/// organization's jobs than it may have at work.
 ///
 /// # Errors
 ///
@@ -72,7 +76,7 @@ pub enum Claimed {
 pub async fn claim(
     conn: &mut PgConnection,
     owner: &WorkerId,
-    terms: &Terms,
+    terms: &Terms<'_>,
 ) -> Result<Claimed, StoreError> {
     let mut tx = conn.begin().await?;
     let Some(turn) = turn::take(&mut tx, owner, terms).await? else {

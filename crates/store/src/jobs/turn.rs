@@ -26,13 +26,14 @@ pub(super) struct Taken {
 pub(super) async fn take(
     conn: &mut PgConnection,
     owner: &WorkerId,
-    terms: &Terms,
+    terms: &Terms<'_>,
 ) -> Result<Option<Turn>, StoreError> {
     // The queue can grow a thousandfold before Postgres has counted it again. A plan from before
     // would look through all of it for each organization.
     sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan")
         .execute(&mut *conn)
         .await?;
+    let limits = terms.running;
     // lease_until is there exactly while a worker has the job, so the earlier of "may be tried
     // again" and "its lease ends" is one expression, and one index serves both.
     let row = sqlx::query!(
@@ -59,27 +60,43 @@ pub(super) async fn take(
                FROM export_jobs
                WHERE status = 'PROCESSING' AND lease_until > now()
                GROUP BY organization_id
-           ), turns AS (
-               SELECT organization_id
+           ), room AS (
+               SELECT organization_id, due_at, COALESCE(running.jobs, 0) AS running,
+                      COALESCE(limits.jobs, $5) - COALESCE(running.jobs, 0) AS jobs
                FROM first LEFT JOIN running USING (organization_id)
-               WHERE due_at <= now()
-               ORDER BY COALESCE(running.jobs, 0), (
+               LEFT JOIN unnest($6::uuid[], $7::bigint[]) AS limits (organization_id, jobs)
+                   USING (organization_id)
+           ), turns AS (
+               SELECT organization_id, jobs
+               FROM room
+               WHERE due_at <= now() AND jobs > 0
+               ORDER BY running, (
                    SELECT max(started_at) FROM export_jobs
-                   WHERE organization_id = first.organization_id
+                   WHERE organization_id = room.organization_id
                ) NULLS FIRST, due_at
            ), due AS (
-               -- Organizations are tried in turn; no row but the one that is taken is locked.
+               -- Organizations are tried in turn; no row but the one that is taken is locked. Each
+               -- offers as many jobs as it has room for, so that claims of the same moment, which
+               -- skip each other's, take no more together.
                SELECT job.*
                FROM turns CROSS JOIN LATERAL (
-                   SELECT job_id, started_at, status,
-                          deaths + (status = 'PROCESSING')::int AS deaths
-                   FROM export_jobs
-                   WHERE organization_id = turns.organization_id
-                     AND status IN ('PENDING', 'PROCESSING')
-                     AND COALESCE(lease_until, run_after) <= now()
-                   ORDER BY COALESCE(lease_until, run_after)
+                   SELECT job.job_id, job.started_at, job.status,
+                          job.deaths + (job.status = 'PROCESSING')::int AS deaths
+                   FROM (
+                       SELECT job_id, COALESCE(lease_until, run_after) AS due_at
+                       FROM export_jobs
+                       WHERE organization_id = turns.organization_id
+                         AND status IN ('PENDING', 'PROCESSING')
+                         AND COALESCE(lease_until, run_after) <= now()
+                       ORDER BY due_at
+                       LIMIT turns.jobs
+                   ) AS offered
+                   JOIN export_jobs AS job USING (job_id)
+                   WHERE job.status IN ('PENDING', 'PROCESSING')
+                     AND COALESCE(job.lease_until, job.run_after) <= now()
+                   ORDER BY offered.due_at
                    LIMIT 1
-                   FOR NO KEY UPDATE SKIP LOCKED
+                   FOR NO KEY UPDATE OF job SKIP LOCKED
                ) AS job
                LIMIT 1
            ), claimed AS (
@@ -99,6 +116,9 @@ pub(super) async fn take(
         terms.lease.as_secs_f64(),
         terms.busy,
         i32::try_from(terms.alone_after).unwrap_or(i32::MAX),
+        limits.default,
+        &limits.organizations,
+        &limits.of_each,
     )
     .fetch_optional(conn)
     .await?;

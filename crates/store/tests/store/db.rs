@@ -16,6 +16,7 @@ use sqlx::{PgPool, Postgres};
 use store::PostgresConfig;
 use store::events::{self, Actor};
 use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::quotas::RunningLimits;
 use store::removals::Stored;
 use store::uploads::{self, Checkpoint, StoredPart, UploadPlan};
 use uuid::Uuid;
@@ -24,14 +25,15 @@ pub(crate) const LEASE: Duration = Duration::from_mins(1);
 pub(crate) const RETENTION: Duration = Duration::from_hours(24);
 
 /// What a worker offers that has nothing else to do.
-pub(crate) const IDLE: Terms = Terms {
+pub(crate) const IDLE: Terms<'_> = Terms {
     lease: LEASE,
     busy: false,
     alone_after: 2,
+    running: &RunningLimits::NONE,
 };
 
 /// What a worker offers that has other jobs.
-pub(crate) const BUSY: Terms = Terms { busy: true, ..IDLE };
+pub(crate) const BUSY: Terms<'_> = Terms { busy: true, ..IDLE };
 
 /// The key and the upload of [`Db::uploading`].
 pub(crate) const KEY: &str = "exports/1.csv.gz";

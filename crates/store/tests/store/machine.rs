@@ -12,21 +12,26 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::quotas::{QuotaRule, RunningLimits};
 use store::uploads;
 use store::{PgConnection, StoreError, removals};
 
 use crate::db::{Db, IDLE, LEASE, RETENTION, checkpoint, plan, worker};
+use crate::quotas::{quotas, rule};
 use model::{Answer, Model};
 use rules::Row;
 
 /// One death makes a job a suspect here, so that there are some.
-const TERMS: Terms = Terms {
+const TERMS: Terms<'_> = Terms {
     alone_after: 1,
     ..IDLE
 };
 
 /// How many organizations there are.
 const ORGANIZATIONS: usize = 3;
+
+/// How many jobs each of them may have at work.
+const MAX_RUNNING: [u32; ORGANIZATIONS] = [2, 2, 1];
 
 /// Something that happens.
 #[derive(Clone, Debug)]
@@ -152,6 +157,7 @@ struct World<'a> {
     model: Model,
     /// Numbered as in the model, and new for each case: when they had jobs before counts.
     organizations: Vec<OrganizationId>,
+    running: RunningLimits,
     /// Every claim that was ever handed out, numbered as in the model.
     claims: Vec<Claim>,
     /// What the database showed after the last step.
@@ -179,6 +185,7 @@ impl<'a> World<'a> {
             db,
             conn,
             model: Model::default(),
+            running: running(&organizations),
             organizations,
             claims: Vec::new(),
             shown: Vec::new(),
@@ -264,12 +271,32 @@ impl<'a> World<'a> {
                 "the database has\n{row:#?}, the model\n{expected:#?}"
             );
         }
+        let used: i64 = sqlx::query_scalar(
+            "SELECT COALESCE(sum(rows), 0)::bigint FROM export_usage
+             WHERE organization_id = ANY ($1)",
+        )
+        .bind(
+            self.organizations
+                .iter()
+                .map(|id| id.as_uuid())
+                .collect::<Vec<_>>(),
+        )
+        .fetch_one(&mut *self.conn)
+        .await?;
+        ensure!(
+            used.unsigned_abs() == self.model.rows_used(),
+            "each completed job counts once, and {used} rows are counted"
+        );
         self.shown = shown;
         Ok(())
     }
 
     async fn claim(&mut self, busy: bool) -> Result<Answer> {
-        let terms = Terms { busy, ..TERMS };
+        let terms = Terms {
+            busy,
+            running: &self.running,
+            ..TERMS
+        };
         let claim = match jobs::claim(&mut self.conn, &worker(1), &terms).await? {
             Claimed::Nothing => return Ok(Answer::Nothing),
             Claimed::Suspect => return Ok(Answer::Suspect),
@@ -388,6 +415,17 @@ impl<'a> World<'a> {
         };
         Ok((answer, expected))
     }
+}
+
+/// Makes the limits of [`MAX_RUNNING`], the last of which differs from the default.
+fn running(organizations: &[OrganizationId]) -> RunningLimits {
+    let [default, .., last] = MAX_RUNNING;
+    let mut quotas = quotas(default, 0);
+    quotas.rules = vec![QuotaRule {
+        max_running: Some(last),
+        ..rule(organizations[ORGANIZATIONS - 1])
+    }];
+    quotas.running()
 }
 
 fn pick(claims: &[usize], index: Index) -> Option<usize> {

@@ -6,7 +6,7 @@ use store::removals::Stored;
 use store::uploads::{self, Unfinished};
 
 use super::rules::Row;
-use super::{TERMS, Work};
+use super::{MAX_RUNNING, TERMS, Work};
 use crate::db::{checkpoint, file, plan};
 
 /// What a step answers.
@@ -117,7 +117,10 @@ impl Model {
     /// death, to take one that waits is to count an attempt.
     pub(super) fn claim(&mut self, busy: bool) -> Answer {
         let now = self.tick();
-        let due = (0..self.jobs.len()).filter(|&job| self.jobs[job].due.is_some());
+        let due = (0..self.jobs.len()).filter(|&job| {
+            let job = &self.jobs[job];
+            job.due.is_some() && self.at_work(job.organization) < MAX_RUNNING[job.organization]
+        });
         let next = due.min_by_key(|&job| {
             let job = &self.jobs[job];
             (
@@ -158,13 +161,22 @@ impl Model {
     }
 
     /// Counts the jobs of an organization that a worker has.
-    fn at_work(&self, organization: usize) -> usize {
+    fn at_work(&self, organization: usize) -> u32 {
         let jobs = self
             .jobs
             .iter()
             .filter(|job| job.organization == organization);
-        jobs.filter(|job| job.status == Processing && job.due.is_none())
-            .count()
+        let at_work = jobs.filter(|job| job.status == Processing && job.due.is_none());
+        at_work.map(|_| 1).sum()
+    }
+
+    /// Counts the rows of all files that there ever were.
+    pub(super) fn rows_used(&self) -> u64 {
+        let done = self
+            .jobs
+            .iter()
+            .filter(|job| matches!(job.status, Completed | Expired));
+        done.map(|job| job.rows).sum()
     }
 
     /// Tells when a job of an organization was last begun.

@@ -29,3 +29,10 @@ BEGIN
             ON usage.organization_id = organization AND day = (now() AT TIME ZONE 'UTC')::date;
 END
 $$;
+
+-- When all requests of an organization are there again, for the rate limit. Not worth a write-ahead log:
+-- after a crash everybody begins anew.
+CREATE UNLOGGED TABLE export_rates (
+    organization_id UUID PRIMARY KEY,
+    full_at         TIMESTAMPTZ NOT NULL
+);

@@ -18,6 +18,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
 use crate::links::Links;
+use crate::rate::RateLimits;
 use crate::watch::Watchers;
 
 /// What the handlers share. Clones share it too.
@@ -30,6 +31,7 @@ pub struct App {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) limits: LimitsConfig,
     pub(crate) quotas: Arc<QuotasConfig>,
+    pub(crate) rates: RateLimits,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
     pub(crate) trusted_proxies: usize,
@@ -87,6 +89,7 @@ impl App {
             verifier: Arc::new(verifier),
             limits: config.limits,
             quotas: Arc::new(config.quotas.clone()),
+            rates: RateLimits::new(config.rate_limit),
             links,
             watchers,
             trusted_proxies: config.http.trusted_proxies,

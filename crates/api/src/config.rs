@@ -25,6 +25,8 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// What organizations may have.
     pub quotas: QuotasConfig,
+    /// How often organizations may ask.
+    pub rate_limit: RateLimitConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.
@@ -87,6 +89,16 @@ pub struct AuthConfig {
     pub organization_claim: String,
     /// How far the clocks of the issuer and of this machine may be apart.
     pub leeway_s: u64,
+}
+
+/// The section `rate_limit`. 0 is no limit.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Requests for exports of one organization a minute, over all processes.
+    pub create_per_minute: u32,
+    /// Its other requests, at each process.
+    pub other_per_minute: u32,
 }
 
 /// The section `limits`.

@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::config::HttpConfig;
-use crate::middleware::{assign, caught, harden, limit_time, render, trace};
+use crate::middleware::{assign, caught, harden, limit_rate, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
@@ -20,12 +20,14 @@ use crate::routes::{
 
 /// Builds the service.
 pub fn router(app: App, config: &HttpConfig) -> Router {
-    let routes = Router::new()
+    let exports = Router::new()
         .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))
         .route("/api/v1/export/{id}/manifest", get(get_manifest))
+        .route_layer(from_fn_with_state(app.clone(), limit_rate));
+    let routes = exports
         .route("/openapi.json", get(openapi_json))
         .route("/docs", get(docs))
         .route("/docs/style.css", get(docs_style))

@@ -12,6 +12,7 @@ pub mod jobs;
 pub mod notifications;
 mod pool;
 pub mod quotas;
+pub mod rates;
 pub mod removals;
 pub mod uploads;
 

@@ -1,7 +1,8 @@
 //! What happens around every route, from the outside in: request id, log, security headers,
-//! problem documents, panics, timeout.
+//! problem documents, panics, timeout; and around those that need a token, the rate limit.
 
 mod panics;
+mod rate;
 mod render;
 mod request_id;
 mod security;
@@ -9,6 +10,7 @@ mod timeout;
 mod trace;
 
 pub use panics::caught;
+pub(crate) use rate::limit_rate;
 pub use render::render;
 pub use request_id::{RequestId, assign};
 pub use security::harden;

@@ -76,6 +76,8 @@ problem_codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
     /// Within 24 hours, `Idempotency-Key` came with another body.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request.";
+    /// The organization asks too often (`rate_limit`).
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "The organization sends too many requests.";
     /// As many exports of the organization wait as may (`quotas.max_queued`).
     QueueQuotaExceeded = "queue_quota_exceeded", TOO_MANY_REQUESTS, "Too many exports of the organization wait.";
     /// The organization has exported as many rows as it may on one day (`quotas.max_rows_per_day`).

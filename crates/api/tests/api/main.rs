@@ -16,6 +16,7 @@ mod list;
 mod openapi;
 mod process;
 mod quotas;
+mod rates;
 mod read;
 mod tokens;
 mod wait;

@@ -8,6 +8,7 @@ mod migrations;
 mod notifications;
 mod pool;
 mod quotas;
+mod rates;
 mod removals;
 mod uploads;
 mod withdraw;

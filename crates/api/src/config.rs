@@ -14,6 +14,8 @@ use store::PostgresConfig;
 use store::quotas::{Quota, QuotasConfig};
 use url::Url;
 
+use crate::middleware::Origin;
+
 /// The configuration of `export-api`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
@@ -56,6 +58,13 @@ pub struct HttpConfig {
     pub body_limit_bytes: usize,
     /// Connections at the same time; more wait.
     pub max_connections: NonZeroU16,
+    /// Requests that are answered at the same moment, those that wait for changes apart; more are
+    /// refused.
+    pub max_requests: NonZeroU16,
+    /// The largest headers of a request, its first line included.
+    pub max_header_bytes: usize,
+    /// The origins of pages that may call the API from a browser.
+    pub cors_origins: Vec<Origin>,
     /// Clients that wait for changes of jobs at the same time, on this process.
     pub max_watchers: u16,
     /// How long requests may go on after SIGTERM.

@@ -21,6 +21,7 @@ const ALWAYS: &[ProblemCode] = &[
     ProblemCode::RateLimited,
     ProblemCode::Internal,
     ProblemCode::Unavailable,
+    ProblemCode::Overloaded,
     ProblemCode::Timeout,
 ];
 

@@ -88,6 +88,8 @@ problem_codes! {
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The service cannot reach something that it needs.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available at the moment.";
+    /// As many requests are answered at the same moment as one process lets in (`http.max_requests`).
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service has too much to do at the moment.";
     /// As many clients wait for changes as one process lets in (`http.max_watchers`).
     TooManyWatchers = "too_many_watchers", SERVICE_UNAVAILABLE, "Too many clients wait for changes.";
     /// The call took longer than the service allows.

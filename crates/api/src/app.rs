@@ -4,19 +4,21 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{JobId, RequestLimits};
+use domain::JobId;
 use queue::{Pushed, Wakeups};
 use runtime::chain;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::Catalogue;
+use store::quotas::QuotasConfig;
 use store::{PgPool, StoreError};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::auth::Verifier;
-use crate::config::Config;
+use crate::config::{Config, LimitsConfig};
 use crate::links::Links;
+use crate::rate::RateLimits;
 use crate::watch::Watchers;
 
 /// What the handlers share. Clones share it too.
@@ -27,7 +29,9 @@ pub struct App {
     pub(crate) sink: Sink,
     pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) verifier: Arc<Verifier>,
-    pub(crate) limits: RequestLimits,
+    pub(crate) limits: LimitsConfig,
+    pub(crate) quotas: Arc<QuotasConfig>,
+    pub(crate) rates: RateLimits,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
     pub(crate) trusted_proxies: usize,
@@ -83,7 +87,9 @@ impl App {
             sink,
             catalogue: Arc::new(catalogue),
             verifier: Arc::new(verifier),
-            limits: config.limits.into(),
+            limits: config.limits,
+            quotas: Arc::new(config.quotas.clone()),
+            rates: RateLimits::new(config.rate_limit),
             links,
             watchers,
             trusted_proxies: config.http.trusted_proxies,

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
-use chrono::TimeDelta;
 use domain::{FilterLimits, RequestLimits};
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
@@ -12,7 +11,10 @@ use serde::Deserialize;
 use sink::S3Config;
 use source::DatasetsConfig;
 use store::PostgresConfig;
+use store::quotas::{Quota, QuotasConfig};
 use url::Url;
+
+use crate::middleware::Origin;
 
 /// The configuration of `export-api`.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,6 +25,10 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How large a request may be.
     pub limits: LimitsConfig,
+    /// What organizations may have.
+    pub quotas: QuotasConfig,
+    /// How often organizations may ask.
+    pub rate_limit: RateLimitConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.
@@ -52,6 +58,13 @@ pub struct HttpConfig {
     pub body_limit_bytes: usize,
     /// Connections at the same time; more wait.
     pub max_connections: NonZeroU16,
+    /// Requests that are answered at the same moment, those that wait for changes apart; more are
+    /// refused.
+    pub max_requests: NonZeroU16,
+    /// The largest headers of a request, its first line included.
+    pub max_header_bytes: usize,
+    /// The origins of pages that may call the API from a browser.
+    pub cors_origins: Vec<Origin>,
     /// Clients that wait for changes of jobs at the same time, on this process.
     pub max_watchers: u16,
     /// How long requests may go on after SIGTERM.
@@ -87,12 +100,20 @@ pub struct AuthConfig {
     pub leeway_s: u64,
 }
 
+/// The section `rate_limit`. 0 is no limit.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Requests for exports of one organization a minute, over all processes.
+    pub create_per_minute: u32,
+    /// Its other requests, at each process.
+    pub other_per_minute: u32,
+}
+
 /// The section `limits`.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
-    /// The longest window of an export.
-    pub max_range_days: u32,
     /// Names in `columns`.
     pub max_columns: usize,
     /// Conditions of a filter.
@@ -105,17 +126,18 @@ pub struct LimitsConfig {
     pub max_filter_value_bytes: usize,
 }
 
-impl From<LimitsConfig> for RequestLimits {
-    fn from(config: LimitsConfig) -> Self {
-        Self {
+impl LimitsConfig {
+    /// Returns how large a request of an organization may be.
+    pub fn of(&self, quota: &Quota) -> RequestLimits {
+        RequestLimits {
             filter: FilterLimits {
-                max_conditions: config.max_filter_conditions,
-                max_depth: config.max_filter_depth,
-                max_values: config.max_filter_values,
-                max_value_bytes: config.max_filter_value_bytes,
+                max_conditions: self.max_filter_conditions,
+                max_depth: self.max_filter_depth,
+                max_values: self.max_filter_values,
+                max_value_bytes: self.max_filter_value_bytes,
             },
-            max_range: TimeDelta::days(config.max_range_days.into()),
-            max_columns: config.max_columns,
+            max_range: quota.max_range(),
+            max_columns: self.max_columns,
         }
     }
 }

@@ -12,6 +12,7 @@ use domain::{Classify, ErrorClass, JobStatus, Violation};
 use runtime::chain;
 use serde::Serialize;
 use store::StoreError;
+use store::quotas::{Exceeded, Resource};
 use utoipa::ToSchema;
 
 use crate::openapi::vocabulary;
@@ -24,6 +25,9 @@ pub(crate) const CONTENT_TYPE: &str = "application/problem+json";
 /// How many violations one document lists at most; a body may be wrong in thousands of places.
 const MAX_ERRORS: usize = 100;
 
+/// When to ask for a place in the queue again, in seconds.
+const QUEUE_AGAIN_AFTER: HeaderValue = HeaderValue::from_static("30");
+
 /// An error on its way to the client.
 ///
 /// The response carries it as an extension; [`crate::middleware::render`] writes the document,
@@ -33,6 +37,7 @@ pub struct Problem {
     code: ProblemCode,
     detail: String,
     job_status: Option<JobStatus>,
+    quota: Option<QuotaUse>,
     errors: Vec<Violation>,
     headers: HeaderMap,
     source: Option<Arc<dyn Error + Send + Sync>>,
@@ -45,6 +50,7 @@ impl Problem {
             code,
             detail: detail.into(),
             job_status: None,
+            quota: None,
             errors: Vec::new(),
             headers: HeaderMap::new(),
             source: None,
@@ -129,6 +135,7 @@ impl Problem {
             detail: &self.detail,
             code: self.code,
             job_status: self.job_status,
+            quota: self.quota,
             errors: &self.errors,
             request_id,
         }
@@ -146,6 +153,35 @@ impl From<StoreError> for Problem {
             (_, ErrorClass::Transient { .. }) => Self::unavailable(error),
             (_, ErrorClass::Permanent | ErrorClass::Cancelled) => Self::internal(error),
         }
+    }
+}
+
+impl From<Exceeded> for Problem {
+    fn from(exceeded: Exceeded) -> Self {
+        let Exceeded { limit, used, .. } = exceeded;
+        let day_ends = HeaderValue::from(exceeded.day_ends_in.as_secs());
+        let (code, detail, retry_after) = match exceeded.resource {
+            Resource::Queue => (
+                ProblemCode::QueueQuotaExceeded,
+                format!("{used} exports of the organization wait, and at most {limit} may."),
+                QUEUE_AGAIN_AFTER,
+            ),
+            Resource::Rows => (
+                ProblemCode::RowQuotaExceeded,
+                format!("The organization has exported {used} rows today (UTC), and may {limit}."),
+                day_ends,
+            ),
+            Resource::Bytes => (
+                ProblemCode::ByteQuotaExceeded,
+                format!("The organization has exported {used} bytes today (UTC), and may {limit}."),
+                day_ends,
+            ),
+        };
+        Self {
+            quota: Some(QuotaUse { limit, used }),
+            ..Self::new(code, detail)
+        }
+        .header(RETRY_AFTER, retry_after)
     }
 }
 
@@ -187,12 +223,23 @@ pub(crate) struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(schema_with = vocabulary::job_status, required = false)]
     job_status: Option<JobStatus>,
+    /// The quota that is used up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    quota: Option<QuotaUse>,
     /// Everything that is wrong with the request, each with a JSON pointer (RFC 6901).
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     #[schema(schema_with = vocabulary::violations, required = false)]
     errors: &'a [Violation],
     /// The same as `x-request-id`; names the call in the log.
     request_id: &'a str,
+}
+
+/// How much there is of something for the organization, and how much of it is used.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+struct QuotaUse {
+    limit: u64,
+    used: u64,
 }
 
 #[cfg(test)]

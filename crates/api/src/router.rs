@@ -1,17 +1,21 @@
 //! The routes and what is around them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::get;
+use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::config::HttpConfig;
-use crate::middleware::{assign, caught, harden, limit_time, render, trace};
+use crate::middleware::{
+    allow, assign, caught, harden, limit_concurrency, limit_rate, limit_time, render, trace,
+};
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
@@ -20,12 +24,16 @@ use crate::routes::{
 
 /// Builds the service.
 pub fn router(app: App, config: &HttpConfig) -> Router {
-    let routes = Router::new()
+    let places = Arc::new(Semaphore::new(config.max_requests.get().into()));
+    let exports = Router::new()
         .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))
         .route("/api/v1/export/{id}/manifest", get(get_manifest))
+        .route_layer(from_fn_with_state(app.clone(), limit_rate))
+        .route_layer(from_fn_with_state(places, limit_concurrency));
+    let routes = exports
         .route("/openapi.json", get(openapi_json))
         .route("/docs", get(docs))
         .route("/docs/style.css", get(docs_style))
@@ -41,6 +49,7 @@ fn surround(routes: Router, config: &HttpConfig) -> Router {
     let layers = ServiceBuilder::new()
         .layer(from_fn(assign))
         .layer(map_response(harden))
+        .option_layer(allow(&config.cors_origins))
         .layer(from_fn(render))
         .layer(from_fn(trace))
         .layer(CatchPanicLayer::custom(caught))
@@ -85,6 +94,9 @@ mod tests {
             max_connections: NonZeroU16::MIN,
             shutdown_grace_s: 1,
             ready_timeout_ms: 1000,
+            max_requests: NonZeroU16::MIN,
+            max_header_bytes: 1000,
+            cors_origins: Vec::new(),
             trusted_proxies: 0,
             max_watchers: 1,
         };

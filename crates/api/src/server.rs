@@ -32,7 +32,8 @@ pub async fn serve(
 ) {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(config.header_timeout_ms));
+        .header_read_timeout(Duration::from_millis(config.header_timeout_ms))
+        .max_header_size(config.max_header_bytes);
     let connections = Arc::new(Semaphore::new(config.max_connections.get().into()));
     let graceful = GracefulShutdown::new();
     while let Some((stream, peer)) = shutdown.soft.run_until_cancelled(accept(&listener)).await {

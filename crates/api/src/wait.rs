@@ -2,12 +2,22 @@
 
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::http::Method;
 use domain::Violation;
 
 use crate::parameters::Parameters;
 
 /// The longest wait. Many proxies end a silent connection after a minute.
 const LONGEST: u64 = 60;
+
+/// Returns how long a request is to wait, which only those do that read.
+pub(crate) fn of(request: &Request) -> Duration {
+    match *request.method() {
+        Method::GET | Method::HEAD => parse(request.uri().query()).unwrap_or_default(),
+        _ => Duration::ZERO,
+    }
+}
 
 /// Reads the query of a request that may wait; without `wait` it does not.
 ///

@@ -4,6 +4,7 @@ mod claim;
 mod end;
 mod list;
 pub(crate) mod row;
+mod turn;
 mod watch;
 mod withdraw;
 
@@ -14,7 +15,7 @@ use sqlx::PgConnection;
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
 pub use list::{Listing, Position, list};
-pub(crate) use row::load;
+pub(crate) use row::{bigint, load};
 pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};
 

@@ -11,6 +11,8 @@ pub mod idempotency;
 pub mod jobs;
 pub mod notifications;
 mod pool;
+pub mod quotas;
+pub mod rates;
 pub mod removals;
 pub mod uploads;
 

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use domain::{JobId, WorkerId};
 use store::jobs::{self, Claimed, Terms};
+use store::quotas::RunningLimits;
 use store::{PgPool, StoreError, acquire};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,6 +26,8 @@ pub struct ClaimLoop {
     pub lease: Duration,
     /// After how many deaths of workers a job must be alone in its process.
     pub alone_after: u32,
+    /// How many jobs organizations may have at work, in all processes.
+    pub limits: RunningLimits,
     /// Slots: jobs at once.
     pub slots: Slots,
     /// How often Postgres is asked for work that no wake-up told of.
@@ -42,6 +45,8 @@ impl ClaimLoop {
     /// that is lost, late or doubled changes nothing else.
     pub async fn run(self, mut wake_ups: mpsc::Receiver<JobId>, stop: CancellationToken) {
         let running = TaskTracker::new();
+        // Told when a job has ended, and its organization may have room for another one.
+        let ended = Arc::new(Notify::new());
         // Whether the job that is next must be alone in this process.
         let mut alone = false;
         while !stop.is_cancelled() {
@@ -62,9 +67,11 @@ impl ClaimLoop {
                     alone = false;
                     let lease = Lease::new(self.pool.clone(), *claim, self.lease, asked);
                     let run = Box::pin(self.runner.clone().run(lease));
+                    let ended = Arc::clone(&ended);
                     running.spawn(async move {
                         run.await;
                         drop(slot);
+                        ended.notify_one();
                     });
                     continue;
                 }
@@ -80,6 +87,7 @@ impl ClaimLoop {
             drop(slot);
             tokio::select! {
                 Some(_) = wake_ups.recv() => {}
+                () = ended.notified() => {}
                 () = tokio::time::sleep(self.poll_interval) => {}
                 () = stop.cancelled() => {}
             }
@@ -93,6 +101,7 @@ impl ClaimLoop {
             lease: self.lease,
             busy,
             alone_after: self.alone_after,
+            running: &self.limits,
         };
         let mut conn = acquire(&self.pool).await?;
         jobs::claim(&mut conn, &self.owner, &terms).await

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
+use store::quotas::QuotasConfig;
 
 use crate::retry::{Backoff, RetryConfig};
 
@@ -32,6 +33,8 @@ pub struct Config {
     pub s3: S3Config,
     /// The mail server.
     pub smtp: SmtpConfig,
+    /// What organizations may have.
+    pub quotas: QuotasConfig,
     /// The process.
     pub worker: WorkerConfig,
     /// The way of the rows.

@@ -39,6 +39,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
         owner: owner.clone(),
         lease: config.worker.lease(),
         alone_after: config.worker.max_deaths.get() - 1,
+        limits: config.quotas.running(),
         slots: Slots::new(jobs),
         poll_interval: config.worker.poll_interval(),
         pulse: pulse.clone(),

@@ -8,7 +8,7 @@ use domain::{OrganizationId, UserId};
 use crate::app::App;
 use crate::auth::AuthError;
 
-/// A user who acts for an organization, proved by a token.
+/// A user who acts for an organization, proved by a token, which is looked at once a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user.
@@ -21,6 +21,9 @@ impl FromRequestParts<App> for Principal {
     type Rejection = AuthError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, AuthError> {
+        if let Some(principal) = parts.extensions.get() {
+            return Ok(*principal);
+        }
         let header = parts.headers.get(AUTHORIZATION).ok_or(AuthError::Missing)?;
         let token = header
             .to_str()
@@ -29,6 +32,8 @@ impl FromRequestParts<App> for Principal {
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, token)| token.trim())
             .ok_or(AuthError::Missing)?;
-        app.verifier.verify(token).await
+        let principal = app.verifier.verify(token).await?;
+        parts.extensions.insert(principal);
+        Ok(principal)
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -14,11 +14,7 @@ use crate::wait;
 /// Answers `timeout` when the handler has no answer after `limit`, or as much later as the request
 /// asks it to wait for something.
 pub async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    let wait = match *request.method() {
-        Method::GET | Method::HEAD => wait::parse(request.uri().query()).unwrap_or_default(),
-        _ => Duration::ZERO,
-    };
-    match tokio::time::timeout(limit + wait, next.run(request)).await {
+    match tokio::time::timeout(limit + wait::of(&request), next.run(request)).await {
         Ok(response) => response,
         Err(elapsed) => Problem::new(ProblemCode::Timeout, "Please try again in a few seconds.")
             .header(RETRY_AFTER, HeaderValue::from_static("5"))

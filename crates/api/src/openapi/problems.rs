@@ -1,9 +1,11 @@
 //! The problems of each operation, with an example of each.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::{JobStatus, Pointer, Violation};
 use serde_json::Value;
+use store::quotas::{Exceeded, Resource};
 use utoipa::Modify;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::Operation;
@@ -16,8 +18,10 @@ const ALWAYS: &[ProblemCode] = &[
     ProblemCode::TokenMissing,
     ProblemCode::TokenInvalid,
     ProblemCode::TokenExpired,
+    ProblemCode::RateLimited,
     ProblemCode::Internal,
     ProblemCode::Unavailable,
+    ProblemCode::Overloaded,
     ProblemCode::Timeout,
 ];
 
@@ -52,6 +56,9 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::UnsupportedMediaType,
             ProblemCode::InvalidRequest,
             ProblemCode::IdempotencyKeyReused,
+            ProblemCode::QueueQuotaExceeded,
+            ProblemCode::RowQuotaExceeded,
+            ProblemCode::ByteQuotaExceeded,
         ],
         "list_exports" => &[ProblemCode::InvalidRequest],
         "get_export" => &[
@@ -131,6 +138,9 @@ pub(super) fn example(code: ProblemCode) -> Option<Value> {
             let pointer = Pointer::root().child("end_time");
             Problem::invalid_request(vec![Violation::new(pointer, "must be after start_time")])
         }
+        ProblemCode::QueueQuotaExceeded => used_up(Resource::Queue, 100),
+        ProblemCode::RowQuotaExceeded => used_up(Resource::Rows, 1_000_000_000),
+        ProblemCode::ByteQuotaExceeded => used_up(Resource::Bytes, 1 << 40),
         ProblemCode::NotReady => {
             Problem::new(code, code.meaning()).job_status(JobStatus::Processing)
         }
@@ -144,4 +154,13 @@ pub(super) fn example(code: ProblemCode) -> Option<Value> {
         _ => Problem::new(code, code.meaning()),
     };
     serde_json::to_value(problem.document("b3f1c2d4-5e6f-4a7b-8c9d-0e1f2a3b4c5d")).ok()
+}
+
+fn used_up(resource: Resource, limit: u64) -> Problem {
+    Problem::from(Exceeded {
+        resource,
+        limit,
+        used: limit,
+        day_ends_in: Duration::ZERO,
+    })
 }

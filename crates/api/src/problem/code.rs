@@ -76,10 +76,20 @@ problem_codes! {
     InvalidRequest = "invalid_request", UNPROCESSABLE_ENTITY, "The request is not valid.";
     /// Within 24 hours, `Idempotency-Key` came with another body.
     IdempotencyKeyReused = "idempotency_key_reused", UNPROCESSABLE_ENTITY, "The idempotency key belongs to another request.";
+    /// The organization asks too often (`rate_limit`).
+    RateLimited = "rate_limited", TOO_MANY_REQUESTS, "The organization sends too many requests.";
+    /// As many exports of the organization wait as may (`quotas.max_queued`).
+    QueueQuotaExceeded = "queue_quota_exceeded", TOO_MANY_REQUESTS, "Too many exports of the organization wait.";
+    /// The organization has exported as many rows as it may on one day (`quotas.max_rows_per_day`).
+    RowQuotaExceeded = "row_quota_exceeded", TOO_MANY_REQUESTS, "The organization has used up its rows of the day.";
+    /// The organization has exported as many bytes as it may on one day (`quotas.max_bytes_per_day`).
+    ByteQuotaExceeded = "byte_quota_exceeded", TOO_MANY_REQUESTS, "The organization has used up its bytes of the day.";
     /// A fault of the service.
     Internal = "internal", INTERNAL_SERVER_ERROR, "Something went wrong on our side.";
     /// The service cannot reach something that it needs.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "The service is not available at the moment.";
+    /// As many requests are answered at the same moment as one process lets in (`http.max_requests`).
+    Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service has too much to do at the moment.";
     /// As many clients wait for changes as one process lets in (`http.max_watchers`).
     TooManyWatchers = "too_many_watchers", SERVICE_UNAVAILABLE, "Too many clients wait for changes.";
     /// The call took longer than the service allows.

@@ -12,6 +12,7 @@ use domain::{ExportJob, JobId, Violation};
 use store::StoreError;
 use store::idempotency::{self as keys, Begun, KeyedRequest};
 use store::jobs::NewJob;
+use store::quotas::{self, Exceeded, Quota};
 use uuid::Uuid;
 
 use crate::app::App;
@@ -31,6 +32,9 @@ pub enum CreateExportError {
     /// The request is wrong.
     #[error("the request is wrong")]
     Invalid(Vec<Violation>),
+    /// The organization has used up something.
+    #[error("a quota is used up")]
+    Quota(Exceeded),
     /// The idempotency key came with another body before.
     #[error("the idempotency key belongs to another request")]
     KeyReused,
@@ -52,6 +56,7 @@ impl IntoResponse for CreateExportError {
     fn into_response(self) -> Response {
         match self {
             Self::Invalid(violations) => Problem::invalid_request(violations),
+            Self::Quota(exceeded) => exceeded.into(),
             Self::KeyReused => {
                 let detail = "Choose a new key for each request that differs.";
                 Problem::new(ProblemCode::IdempotencyKeyReused, detail)
@@ -78,7 +83,7 @@ impl IntoResponse for CreateExportError {
 ///
 /// 422 with everything that is wrong with the request; 403 when the platform does not know the
 /// user or the organization. 400, 409 and 422 when the key is malformed, in use, or belongs to
-/// another body.
+/// another body. 429 when the organization has used up a quota.
 #[utoipa::path(
     post, path = "/api/v1/export", tag = "exports", security(("token" = [])),
     params((
@@ -101,7 +106,9 @@ pub async fn create_export(
     key: Option<IdempotencyKey>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, CreateExportError> {
-    let request = validate(&body, &app.limits, &app.catalogue, principal.organization)
+    let quota = app.quotas.of(principal.organization);
+    let limits = app.limits.of(&quota);
+    let request = validate(&body, &limits, &app.catalogue, principal.organization)
         .map_err(CreateExportError::Invalid)?;
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
@@ -109,12 +116,13 @@ pub async fn create_export(
         actor: client.acting_for(principal.user),
         request,
     };
-    let Some(key) = key else {
-        let job = store::jobs::insert(&mut *store::acquire(&app.pool).await?, job).await?;
-        app.wake(job.id);
-        return accepted(&app, &job);
+    let keyed = key.map(|key| key.with(principal, body));
+    let inserted = if keyed.is_none() && !quota.limits_requests() {
+        Inserted::Now(store::jobs::insert(&mut *store::acquire(&app.pool).await?, job).await?)
+    } else {
+        insert_if_allowed(&app, job, &quota, keyed.as_ref()).await?
     };
-    match insert_once(&app, job, &key.with(principal, body)).await? {
+    match inserted {
         Inserted::Now(job) => {
             app.wake(job.id);
             accepted(&app, &job)
@@ -123,35 +131,45 @@ pub async fn create_export(
     }
 }
 
-/// A job that a key stands for.
+/// The job of a request.
 enum Inserted {
     /// It is new.
     Now(ExportJob),
-    /// The request came before.
+    /// The same request came before, with its key.
     Before(ExportJob),
 }
 
-/// Inserts a job unless the same request came before with its key.
-async fn insert_once(
+/// Inserts a job unless the same request came before with its key, or a quota is used up.
+async fn insert_if_allowed(
     app: &App,
     job: NewJob,
-    keyed: &KeyedRequest,
+    quota: &Quota,
+    keyed: Option<&KeyedRequest>,
 ) -> Result<Inserted, CreateExportError> {
     let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
-    let known = match keys::begin(&mut tx, keyed).await? {
-        Begun::First => {
-            let job = store::jobs::insert(&mut tx, job).await?;
-            keys::remember(&mut tx, keyed, job.id).await?;
-            tx.commit().await.map_err(StoreError::from)?;
-            return Ok(Inserted::Now(job));
-        }
+    let begun = match keyed {
+        Some(keyed) => keys::begin(&mut tx, keyed).await?,
+        None => Begun::First,
+    };
+    let known = match begun {
+        Begun::First => match quotas::check(&mut tx, job.organization, quota).await? {
+            None => {
+                let job = store::jobs::insert(&mut tx, job).await?;
+                if let Some(keyed) = keyed {
+                    keys::remember(&mut tx, keyed, job.id).await?;
+                }
+                tx.commit().await.map_err(StoreError::from)?;
+                return Ok(Inserted::Now(job));
+            }
+            Some(exceeded) => Err(CreateExportError::Quota(exceeded)),
+        },
         Begun::Repeated(id) => store::jobs::get(&mut tx, job.organization, id)
             .await?
             .ok_or(CreateExportError::Vanished),
         Begun::Reused => Err(CreateExportError::KeyReused),
         Begun::InProgress => Err(CreateExportError::KeyInUse),
     };
-    // Before the answer, so that the key is free for whoever has read it.
+    // Before the answer, so that the key and the quota are free for whoever has read it.
     tx.rollback().await.map_err(StoreError::from)?;
     known.map(Inserted::Before)
 }

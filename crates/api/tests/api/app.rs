@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use sink::Sink;
 use store::PgPool;
 use store::jobs::{Claim, Claimed, Terms};
+use store::quotas::RunningLimits;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -171,6 +172,7 @@ impl TestApp {
             lease: Duration::from_mins(1),
             busy: false,
             alone_after: 1,
+            running: &RunningLimits::NONE,
         };
         // The API may hold the row's lock for a moment after its answer, to note the wake-up.
         let claim = loop {

@@ -166,7 +166,7 @@ async fn the_catalogue_has_its_say() {
 #[tokio::test]
 async fn limits_are_configurable() {
     let builder = TestApp::builder().await.with(|config| {
-        config.limits.max_range_days = 1;
+        config.quotas.default.max_range_days = 1;
         config.limits.max_columns = 1;
         config.limits.max_filter_conditions = 1;
         config.limits.max_filter_depth = 2;

@@ -108,6 +108,121 @@ async fn a_client_that_sends_its_body_too_slowly_is_told() {
 }
 
 #[tokio::test]
+async fn too_many_or_too_large_headers_are_refused() {
+    let app = TestApp::start().await;
+    let request = |headers: &str| format!("GET /healthz HTTP/1.1\r\nHost: x\r\n{headers}\r\n");
+    // No more than that is sure to arrive: the service may close while there is more to read.
+    let status = async |request: &str| {
+        let mut stream = TcpStream::connect(app.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).await.unwrap();
+        status
+    };
+    for headers in [
+        format!("X-Large: {}\r\n", "x".repeat(20_000)),
+        (0..120).map(|n| format!("X-{n}: x\r\n")).collect(),
+    ] {
+        assert_eq!(&status(&request(&headers)).await, b"HTTP/1.1 431");
+    }
+    let fits = format!("X-Large: {}\r\n", "x".repeat(10_000));
+    assert_eq!(&status(&request(&fits)).await, b"HTTP/1.1 200");
+}
+
+#[tokio::test]
+async fn requests_beyond_the_limit_are_refused_at_once() {
+    let builder = TestApp::builder().await;
+    let app = builder
+        .with(|config| config.http.max_requests = NonZeroU16::MIN)
+        .start()
+        .await;
+    let id = app.create().await;
+    let path = format!("/api/v1/export/{id}");
+    // A request whose body is awaited has the only place.
+    let mut slow = TcpStream::connect(app.address).await.unwrap();
+    let head = format!(
+        "POST /api/v1/export HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n",
+        app.token()
+    );
+    slow.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    slow.read_exact(&mut go_on).await.unwrap();
+
+    let answer = app.get(&path).await;
+    answer.assert_problem(503, "overloaded");
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
+    let waits = app.get(&format!("{path}?wait=1")).await;
+    assert_eq!(waits.status, StatusCode::OK);
+
+    slow.write_all(b"{}").await.unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 422");
+    assert_eq!(app.get(&path).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn pages_of_configured_origins_may_call() {
+    const PAGE: &str = "https://app.example.com";
+    let builder = TestApp::builder().await;
+    let app = builder
+        .with(|config| {
+            config.http.cors_origins = vec![PAGE.to_owned().try_into().unwrap()];
+        })
+        .start()
+        .await;
+    let preflight = |origin: &'static str| {
+        let request = app.anonymous(Method::OPTIONS, "/api/v1/export");
+        let request = request
+            .header("origin", origin)
+            .header("access-control-request-method", "POST")
+            .header(
+                "access-control-request-headers",
+                "authorization,idempotency-key",
+            );
+        Answer::to(request)
+    };
+    let answer = preflight(PAGE).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("access-control-allow-origin"), PAGE);
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+    let allowed = answer.header("access-control-allow-headers");
+    assert!(allowed.contains("idempotency-key"), "{allowed}");
+    let answer = preflight("https://evil.example.com").await;
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+
+    // Whatever the answer is, the page may read it.
+    let request = app.anonymous(Method::GET, "/api/v1/export");
+    let answer = Answer::to(request.header("origin", PAGE)).await;
+    answer.assert_problem(401, "token_missing");
+    assert_eq!(answer.header("access-control-allow-origin"), PAGE);
+    let exposed = answer.header("access-control-expose-headers");
+    for header in [
+        "etag",
+        "link",
+        "location",
+        "retry-after",
+        "ratelimit",
+        "x-request-id",
+    ] {
+        assert!(exposed.contains(header), "{exposed}");
+    }
+}
+
+#[tokio::test]
+async fn without_configured_origins_no_page_may_call() {
+    let app = TestApp::start().await;
+    let request = app.anonymous(Method::GET, "/healthz");
+    let answer = Answer::to(request.header("origin", "https://app.example.com")).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.header("access-control-allow-origin"), "");
+    let answer = Answer::to(app.anonymous(Method::OPTIONS, "/api/v1/export")).await;
+    answer.assert_problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
 async fn connections_beyond_the_limit_wait() {
     let builder = TestApp::builder().await.with(|config| {
         config.http.max_connections = NonZeroU16::MIN;

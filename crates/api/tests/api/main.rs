@@ -15,6 +15,8 @@ mod jwks;
 mod list;
 mod openapi;
 mod process;
+mod quotas;
+mod rates;
 mod read;
 mod tokens;
 mod wait;

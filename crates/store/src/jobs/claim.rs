@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use domain::{ExportJob, JobId, Progress, WorkerId};
+use domain::{ExportJob, Progress, WorkerId};
 use sqlx::{Connection, PgConnection};
 
 use super::end::fail_unreadable;
 use super::row::{bigint, load};
+use super::turn;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
+use crate::quotas::RunningLimits;
 use crate::uploads::Unfinished;
 
 /// The right to work on a job until the lease ends.
@@ -35,8 +37,8 @@ impl Claim {
 }
 
 /// What a worker offers to the job that it claims.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+#[derive(Clone, Copy, Debug)]
+pub struct Terms<'a> {
     /// How long the claim holds without a renewal.
     pub lease: Duration,
     /// Whether the process works on other jobs too.
@@ -44,6 +46,8 @@ pub struct Terms {
     /// After how many deaths of workers a job must be alone in its process, so that it is known
     /// which job it was that killed the next one. After more it has failed, and needs no room.
     pub alone_after: u32,
+    /// How many jobs organizations may have at work. The jobs of one that has as many wait.
+    pub running: &'a RunningLimits,
 }
 
 /// What a worker got.
@@ -53,12 +57,17 @@ pub enum Claimed {
     Job(Box<Claim>),
     /// No job is due.
     Nothing,
-    /// The job that has been due for longest must be alone in its process.
+    /// The job that is next must be alone in its process.
     Suspect,
 }
 
-/// Takes the job that has been due for longest: one that waits, or one whose worker let its lease
-/// expire. Counts the attempt, or the death. Two workers never get the same job.
+/// Takes a job that is due: one that waits, or one whose worker let its lease expire. Counts the
+/// attempt, or the death. Two workers never get the same job.
+///
+/// Organizations take turns: the job is of the one that has the fewest jobs at work, among those of
+/// the one that has had none begun for longest, and there the one that has been due for longest.
+/// Claims of the same moment do not see each other; together they still take no more of an
+/// organization's jobs than it may have at work.
 ///
 /// # Errors
 ///
@@ -67,51 +76,19 @@ pub enum Claimed {
 pub async fn claim(
     conn: &mut PgConnection,
     owner: &WorkerId,
-    terms: &Terms,
+    terms: &Terms<'_>,
 ) -> Result<Claimed, StoreError> {
     let mut tx = conn.begin().await?;
-    // lease_until is there exactly while a worker has the job, so the earlier of "may be tried
-    // again" and "its lease ends" is one expression, and one index serves both.
-    let due = sqlx::query!(
-        r#"WITH due AS (
-               SELECT job_id, started_at, status,
-                      deaths + (status = 'PROCESSING')::int AS deaths
-               FROM export_jobs
-               WHERE status IN ('PENDING', 'PROCESSING')
-                 AND COALESCE(lease_until, run_after) <= now()
-               ORDER BY COALESCE(lease_until, run_after)
-               LIMIT 1
-               FOR NO KEY UPDATE SKIP LOCKED
-           ), claimed AS (
-               UPDATE export_jobs AS job
-               SET status = 'PROCESSING', token = job.token + 1, deaths = due.deaths,
-                   attempts = job.attempts + (due.status = 'PENDING')::int,
-                   lease_owner = $1, lease_until = now() + make_interval(secs => $2),
-                   started_at = COALESCE(job.started_at, now()), updated_at = now()
-               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.deaths = $4)
-               RETURNING job.job_id, job.token, job.attempts, job.deaths
-           )
-           SELECT due.job_id, due.started_at IS NULL AS "first!",
-                  claimed.token AS "token?", claimed.attempts AS "attempts?",
-                  claimed.deaths AS "deaths?"
-           FROM due LEFT JOIN claimed USING (job_id)"#,
-        owner.as_str(),
-        terms.lease.as_secs_f64(),
-        terms.busy,
-        i32::try_from(terms.alone_after).unwrap_or(i32::MAX),
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    let Some(due) = due else {
+    let Some(turn) = turn::take(&mut tx, owner, terms).await? else {
         return Ok(Claimed::Nothing);
     };
-    let (Some(token), Some(attempts), Some(deaths)) = (due.token, due.attempts, due.deaths) else {
+    let Some(taken) = turn.taken else {
         // Now, and not when the connection is used again: an idle worker may be waiting for it.
         tx.rollback().await?;
         return Ok(Claimed::Suspect);
     };
-    let id = JobId::from(due.job_id);
-    if due.first {
+    let id = turn.job;
+    if turn.first {
         events::append(&mut tx, id, EventKind::Started, None).await?;
     }
     let job = match load(&mut tx, id).await {
@@ -127,10 +104,10 @@ pub async fn claim(
     tx.commit().await?;
     Ok(Claimed::Job(Box::new(Claim {
         job,
-        attempts: attempts.unsigned_abs(),
-        deaths: deaths.unsigned_abs(),
+        attempts: taken.attempts,
+        deaths: taken.deaths,
         unfinished,
-        token,
+        token: taken.token,
     })))
 }
 

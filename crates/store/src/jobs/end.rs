@@ -10,10 +10,10 @@ use super::row::bigint;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::notifications::{self, NotificationKind};
-use crate::uploads;
+use crate::{quotas, uploads};
 
-/// Completes the job, with its event and its notification. `location` is where the object is
-/// (`s3://bucket/key`); it expires `retention` from now.
+/// Completes the job, with its event and its notification, and adds the file to what the organization
+/// has used. `location` is where the object is (`s3://bucket/key`); it expires `retention` from now.
 ///
 /// A job that this claim has completed with this file stays as it is: the answer to an earlier call may
 /// have been lost, and then the file must not be taken for one that nobody knows of.
@@ -65,6 +65,8 @@ pub async fn complete(
     uploads::forget_checkpoints(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Completed, None).await?;
     notifications::add(&mut tx, job, NotificationKind::Completed).await?;
+    // The last step: others of the organization wait for this row.
+    quotas::add_usage(&mut tx, claim.job.organization, file).await?;
     Ok(tx.commit().await?)
 }
 

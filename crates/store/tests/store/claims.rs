@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::db::{BUSY, Db, IDLE, LEASE, LOCATION, RETENTION, file, worker};
 use anyhow::Result;
 use domain::{Classify, ErrorClass, ErrorCode, Failure, JobState, Progress};
+use sqlx::Connection;
 use store::StoreError;
 use store::jobs::{self, Claim, Claimed};
 use tokio::task::JoinSet;
@@ -25,9 +26,13 @@ async fn a_claim_excludes_others() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_workers_never_get_the_same_job() -> Result<()> {
     let db = Db::fresh().await?;
+    let others = [db.new_organization().await?, db.new_organization().await?];
     let mut posted = HashSet::new();
-    for _ in 0..200 {
+    for _ in 0..100 {
         posted.insert(db.post().await?);
+    }
+    for organization in others.repeat(50) {
+        posted.insert(db.post_for(organization).await?);
     }
     let mut workers = JoinSet::new();
     for number in 0..16 {
@@ -62,6 +67,75 @@ async fn the_job_that_waits_longest_is_first() -> Result<()> {
     db.expire_leases().await?;
     assert_eq!(db.claim().await?.expect("due").job.id, second);
     assert_eq!(db.claim().await?.expect("due").job.id, first.job.id);
+    Ok(())
+}
+
+#[tokio::test]
+async fn organizations_take_turns() -> Result<()> {
+    let db = Db::fresh().await?;
+    let (many, few) = (db.organization, db.new_organization().await?);
+    for _ in 0..5 {
+        db.post_for(many).await?;
+    }
+    let first = db.claim().await?.expect("due");
+    assert_eq!(first.job.organization, many);
+
+    // Posted last, begun next: the other one has a job at work.
+    let id = db.post_for(few).await?;
+    let second = db.claim().await?.expect("due");
+    assert_eq!(second.job.id, id);
+
+    // As many at work, so it is the turn of the one that has waited longer for one.
+    let id = db.post_for(few).await?;
+    let third = db.claim().await?.expect("due");
+    assert_eq!(third.job.organization, many);
+    assert_eq!(db.claim().await?.expect("due").job.id, id);
+
+    // A job whose worker has died is not at work, and to take it over is to begin none.
+    db.expire_leases().await?;
+    for expected in [(many, 0), (few, 1), (few, 1), (many, 0)] {
+        let claim = db.claim().await?.expect("due");
+        assert_eq!((claim.job.organization, claim.deaths), expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn with_one_worker_organizations_take_turns_too() -> Result<()> {
+    let db = Db::fresh().await?;
+    let few = db.new_organization().await?;
+    for _ in 0..3 {
+        db.post().await?;
+    }
+    let mut conn = db.conn().await?;
+    for organization in [db.organization, few, db.organization] {
+        if organization == few {
+            db.post_for(few).await?;
+        }
+        let claim = db.claim().await?.expect("due");
+        assert_eq!(claim.job.organization, organization);
+        jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_is_locked_holds_up_nobody() -> Result<()> {
+    let db = Db::fresh().await?;
+    let first = db.post().await?;
+    let other = db.post_for(db.new_organization().await?).await?;
+    let second = db.post().await?;
+    let mut conn = db.conn().await?;
+    let mut tx = conn.begin().await?;
+    sqlx::query("SELECT FROM export_jobs WHERE job_id = $1 FOR UPDATE")
+        .bind(first.as_uuid())
+        .execute(&mut *tx)
+        .await?;
+    let claimed = [db.claim().await?, db.claim().await?].map(|claim| claim.expect("due").job.id);
+    assert_eq!(claimed, [second, other]);
+    assert!(db.claim().await?.is_none());
+    tx.rollback().await?;
+    assert_eq!(db.claim().await?.expect("due").job.id, first);
     Ok(())
 }
 

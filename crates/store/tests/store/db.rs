@@ -16,6 +16,7 @@ use sqlx::{PgPool, Postgres};
 use store::PostgresConfig;
 use store::events::{self, Actor};
 use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::quotas::RunningLimits;
 use store::removals::Stored;
 use store::uploads::{self, Checkpoint, StoredPart, UploadPlan};
 use uuid::Uuid;
@@ -24,14 +25,15 @@ pub(crate) const LEASE: Duration = Duration::from_mins(1);
 pub(crate) const RETENTION: Duration = Duration::from_hours(24);
 
 /// What a worker offers that has nothing else to do.
-pub(crate) const IDLE: Terms = Terms {
+pub(crate) const IDLE: Terms<'_> = Terms {
     lease: LEASE,
     busy: false,
     alone_after: 2,
+    running: &RunningLimits::NONE,
 };
 
 /// What a worker offers that has other jobs.
-pub(crate) const BUSY: Terms = Terms { busy: true, ..IDLE };
+pub(crate) const BUSY: Terms<'_> = Terms { busy: true, ..IDLE };
 
 /// The key and the upload of [`Db::uploading`].
 pub(crate) const KEY: &str = "exports/1.csv.gz";
@@ -60,23 +62,25 @@ impl Db {
     pub(crate) async fn fresh() -> Result<Self> {
         let pool = empty().await?;
         store::migrate(&pool).await?;
-        let (organization, user) = (Uuid::new_v4(), Uuid::new_v4());
-        sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
-            .bind(organization)
-            .execute(&pool)
-            .await?;
+        let user = Uuid::new_v4();
+        let organization = new_organization(&pool).await?;
         sqlx::query(
             "INSERT INTO users (id, organization_id, email) VALUES ($1, $2, 'ada@acme.test')",
         )
         .bind(user)
-        .bind(organization)
+        .bind(organization.as_uuid())
         .execute(&pool)
         .await?;
         Ok(Self {
             pool,
-            organization: organization.into(),
+            organization,
             user: user.into(),
         })
+    }
+
+    /// Adds another organization, for which the user acts, too.
+    pub(crate) async fn new_organization(&self) -> Result<OrganizationId> {
+        new_organization(&self.pool).await
     }
 
     pub(crate) async fn conn(&self) -> Result<PoolConnection<Postgres>> {
@@ -102,7 +106,16 @@ impl Db {
 
     /// Posts a job that asks for a day of logs.
     pub(crate) async fn post(&self) -> Result<JobId> {
-        let job = jobs::insert(&mut *self.conn().await?, self.new_job()).await?;
+        self.post_for(self.organization).await
+    }
+
+    /// Posts a job of an organization.
+    pub(crate) async fn post_for(&self, organization: OrganizationId) -> Result<JobId> {
+        let job = NewJob {
+            organization,
+            ..self.new_job()
+        };
+        let job = jobs::insert(&mut *self.conn().await?, job).await?;
         Ok(job.id)
     }
 
@@ -187,6 +200,15 @@ impl Db {
         }
         Ok(())
     }
+}
+
+async fn new_organization(pool: &PgPool) -> Result<OrganizationId> {
+    let id = Uuid::new_v4();
+    sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
+        .bind(id)
+        .execute(pool)
+        .await?;
+    Ok(id.into())
 }
 
 pub(crate) fn worker(number: u32) -> WorkerId {

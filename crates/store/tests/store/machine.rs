@@ -7,29 +7,37 @@ mod rules;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use domain::{ErrorCode, Failure, JobId, Progress};
+use domain::{ErrorCode, Failure, JobId, OrganizationId, Progress};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use store::jobs::{self, Claim, Claimed, Terms};
+use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::quotas::{QuotaRule, RunningLimits};
 use store::uploads;
 use store::{PgConnection, StoreError, removals};
 
 use crate::db::{Db, IDLE, LEASE, RETENTION, checkpoint, plan, worker};
+use crate::quotas::{quotas, rule};
 use model::{Answer, Model};
 use rules::Row;
 
 /// One death makes a job a suspect here, so that there are some.
-const TERMS: Terms = Terms {
+const TERMS: Terms<'_> = Terms {
     alone_after: 1,
     ..IDLE
 };
 
+/// How many organizations there are.
+const ORGANIZATIONS: usize = 3;
+
+/// How many jobs each of them may have at work.
+const MAX_RUNNING: [u32; ORGANIZATIONS] = [2, 2, 1];
+
 /// Something that happens.
 #[derive(Clone, Debug)]
 enum Step {
-    /// Somebody asks for an export.
-    Post,
+    /// Somebody of one of the organizations asks for an export.
+    Post { organization: usize },
     /// A worker asks for a job; a busy one has others.
     Claim { busy: bool },
     /// Somebody cancels a job, or deletes its file.
@@ -101,7 +109,7 @@ fn work() -> impl Strategy<Value = Work> {
 fn step() -> impl Strategy<Value = Step> {
     let any_one = any::<Index>;
     prop_oneof![
-        3 => Just(Step::Post),
+        3 => (0..ORGANIZATIONS).prop_map(|organization| Step::Post { organization }),
         12 => any::<bool>().prop_map(|busy| Step::Claim { busy }),
         1 => any_one().prop_map(|job| Step::Withdraw { job }),
         3 => (1..3_u32).prop_map(|limit| Step::Expire { limit }),
@@ -134,7 +142,7 @@ fn whatever_happens_the_rules_hold() -> Result<()> {
 /// Plays the steps of a case.
 async fn play(db: &Db, steps: &[Step]) -> Result<()> {
     let mut world = World::new(db).await?;
-    world.take(&Step::Post).await?;
+    world.take(&Step::Post { organization: 0 }).await?;
     for (number, step) in steps.iter().enumerate() {
         let played = world.take(step).await;
         played.map_err(|error| error.context(format!("step {number}, {step:?}")))?;
@@ -147,6 +155,9 @@ struct World<'a> {
     db: &'a Db,
     conn: sqlx::pool::PoolConnection<sqlx::Postgres>,
     model: Model,
+    /// Numbered as in the model, and new for each case: when they had jobs before counts.
+    organizations: Vec<OrganizationId>,
+    running: RunningLimits,
     /// Every claim that was ever handed out, numbered as in the model.
     claims: Vec<Claim>,
     /// What the database showed after the last step.
@@ -166,10 +177,16 @@ impl<'a> World<'a> {
         )
         .execute(&mut *conn)
         .await?;
+        let mut organizations = Vec::new();
+        for _ in 0..ORGANIZATIONS {
+            organizations.push(db.new_organization().await?);
+        }
         Ok(Self {
             db,
             conn,
             model: Model::default(),
+            running: running(&organizations),
+            organizations,
             claims: Vec::new(),
             shown: Vec::new(),
         })
@@ -178,15 +195,19 @@ impl<'a> World<'a> {
     /// Takes a step in the database and in the model, and compares.
     async fn take(&mut self, step: &Step) -> Result<()> {
         let (answer, expected, user) = match *step {
-            Step::Post => {
-                let job = jobs::insert(&mut self.conn, self.db.new_job()).await?;
-                (Answer::Done, self.model.post(job.id), None)
+            Step::Post { organization } => {
+                let job = NewJob {
+                    organization: self.organizations[organization],
+                    ..self.db.new_job()
+                };
+                let job = jobs::insert(&mut self.conn, job).await?;
+                (Answer::Done, self.model.post(job.id, organization), None)
             }
             Step::Claim { busy } => (self.claim(busy).await?, self.model.claim(busy), None),
             Step::Withdraw { job } => {
                 let job = job.index(self.model.jobs.len());
-                let id = self.model.jobs[job].id;
-                let (organization, actor) = (self.db.organization, self.db.actor());
+                let (id, organization) = self.model.jobs[job].name();
+                let (organization, actor) = (self.organizations[organization], self.db.actor());
                 let told = jobs::withdraw(&mut self.conn, organization, id, &actor).await?;
                 let told = told.map(|job| job.state.status());
                 (Answer::Withdrawn(told), self.model.withdraw(job), None)
@@ -250,12 +271,32 @@ impl<'a> World<'a> {
                 "the database has\n{row:#?}, the model\n{expected:#?}"
             );
         }
+        let used: i64 = sqlx::query_scalar(
+            "SELECT COALESCE(sum(rows), 0)::bigint FROM export_usage
+             WHERE organization_id = ANY ($1)",
+        )
+        .bind(
+            self.organizations
+                .iter()
+                .map(|id| id.as_uuid())
+                .collect::<Vec<_>>(),
+        )
+        .fetch_one(&mut *self.conn)
+        .await?;
+        ensure!(
+            used.unsigned_abs() == self.model.rows_used(),
+            "each completed job counts once, and {used} rows are counted"
+        );
         self.shown = shown;
         Ok(())
     }
 
     async fn claim(&mut self, busy: bool) -> Result<Answer> {
-        let terms = Terms { busy, ..TERMS };
+        let terms = Terms {
+            busy,
+            running: &self.running,
+            ..TERMS
+        };
         let claim = match jobs::claim(&mut self.conn, &worker(1), &terms).await? {
             Claimed::Nothing => return Ok(Answer::Nothing),
             Claimed::Suspect => return Ok(Answer::Suspect),
@@ -374,6 +415,17 @@ impl<'a> World<'a> {
         };
         Ok((answer, expected))
     }
+}
+
+/// Makes the limits of [`MAX_RUNNING`], the last of which differs from the default.
+fn running(organizations: &[OrganizationId]) -> RunningLimits {
+    let [default, .., last] = MAX_RUNNING;
+    let mut quotas = quotas(default, 0);
+    quotas.rules = vec![QuotaRule {
+        max_running: Some(last),
+        ..rule(organizations[ORGANIZATIONS - 1])
+    }];
+    quotas.running()
 }
 
 fn pick(claims: &[usize], index: Index) -> Option<usize> {

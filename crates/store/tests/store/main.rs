@@ -7,6 +7,8 @@ mod machine;
 mod migrations;
 mod notifications;
 mod pool;
+mod quotas;
+mod rates;
 mod removals;
 mod uploads;
 mod withdraw;

@@ -6,7 +6,7 @@ use store::removals::Stored;
 use store::uploads::{self, Unfinished};
 
 use super::rules::Row;
-use super::{TERMS, Work};
+use super::{MAX_RUNNING, TERMS, Work};
 use crate::db::{checkpoint, file, plan};
 
 /// What a step answers.
@@ -57,6 +57,8 @@ struct Handed {
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) id: JobId,
+    /// Whose it is.
+    organization: usize,
     status: JobStatus,
     token: i64,
     attempts: u32,
@@ -65,6 +67,8 @@ pub(super) struct Job {
     rows: u64,
     /// Since when it may be claimed; none while a worker has it, or while it waits.
     due: Option<u64>,
+    /// When it was begun.
+    started: Option<u64>,
     /// Since when the time of its file is over.
     over: Option<u64>,
     key: Option<String>,
@@ -84,10 +88,11 @@ pub(super) struct Upload {
 
 impl Model {
     /// Adds a job that is due at once.
-    pub(super) fn post(&mut self, id: JobId) -> Answer {
+    pub(super) fn post(&mut self, id: JobId, organization: usize) -> Answer {
         let due = Some(self.tick());
         self.jobs.push(Job {
             id,
+            organization,
             status: Pending,
             token: 0,
             attempts: 0,
@@ -95,6 +100,7 @@ impl Model {
             progress: 0,
             rows: 0,
             due,
+            started: None,
             over: None,
             key: None,
             upload: None,
@@ -106,21 +112,34 @@ impl Model {
         Answer::Done
     }
 
-    /// Hands out the job that has been due for longest, unless it has killed too many workers for
-    /// one that has other jobs. To take over a job is to count a death, to take one that waits is
-    /// to count an attempt.
+    /// Hands out the job that has been due for longest, of the organization whose turn it is, unless
+    /// it has killed too many workers for one that has other jobs. To take over a job is to count a
+    /// death, to take one that waits is to count an attempt.
     pub(super) fn claim(&mut self, busy: bool) -> Answer {
-        let due = self.jobs.iter_mut().enumerate();
-        let due = due.filter(|(_, job)| job.due.is_some());
-        let Some((number, job)) = due.min_by_key(|(_, job)| job.due) else {
+        let now = self.tick();
+        let due = (0..self.jobs.len()).filter(|&job| {
+            let job = &self.jobs[job];
+            job.due.is_some() && self.at_work(job.organization) < MAX_RUNNING[job.organization]
+        });
+        let next = due.min_by_key(|&job| {
+            let job = &self.jobs[job];
+            (
+                self.at_work(job.organization),
+                self.last_start(job.organization),
+                job.due,
+            )
+        });
+        let Some(number) = next else {
             return Answer::Nothing;
         };
+        let job = &mut self.jobs[number];
         let died = u32::from(job.status == Processing);
         if busy && job.deaths + died == TERMS.alone_after {
             return Answer::Suspect;
         }
         if job.token == 0 {
             job.events.push("started");
+            job.started = Some(now);
         }
         job.deaths += died;
         job.attempts += 1 - died;
@@ -139,6 +158,34 @@ impl Model {
             deaths: job.deaths,
             found: job.unfinished(),
         }
+    }
+
+    /// Counts the jobs of an organization that a worker has.
+    fn at_work(&self, organization: usize) -> u32 {
+        let jobs = self
+            .jobs
+            .iter()
+            .filter(|job| job.organization == organization);
+        let at_work = jobs.filter(|job| job.status == Processing && job.due.is_none());
+        at_work.map(|_| 1).sum()
+    }
+
+    /// Counts the rows of all files that there ever were.
+    pub(super) fn rows_used(&self) -> u64 {
+        let done = self
+            .jobs
+            .iter()
+            .filter(|job| matches!(job.status, Completed | Expired));
+        done.map(|job| job.rows).sum()
+    }
+
+    /// Tells when a job of an organization was last begun.
+    fn last_start(&self, organization: usize) -> Option<u64> {
+        let jobs = self
+            .jobs
+            .iter()
+            .filter(|job| job.organization == organization);
+        jobs.filter_map(|job| job.started).max()
     }
 
     /// Cancels a job that has not ended, deletes the file of one that is completed.
@@ -443,6 +490,11 @@ impl Model {
 }
 
 impl Job {
+    /// Returns its id and its organization.
+    pub(super) fn name(&self) -> (JobId, usize) {
+        (self.id, self.organization)
+    }
+
     fn end(&mut self, status: JobStatus, event: &'static str) {
         self.status = status;
         self.due = None;

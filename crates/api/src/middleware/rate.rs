@@ -1,0 +1,51 @@
+//! Refuses requests of organizations that ask too often, and says how many are left.
+
+use axum::extract::{Request, State};
+use axum::http::HeaderValue;
+use axum::http::header::RETRY_AFTER;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::app::App;
+use crate::auth::{AuthError, Principal};
+use crate::problem::{Problem, ProblemCode};
+use crate::rate::Left;
+
+/// Answers `rate_limited` when the organization has no request left. Who has no valid token is told so
+/// by the route.
+pub(crate) async fn limit_rate(
+    State(app): State<App>,
+    principal: Result<Principal, AuthError>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Ok(Principal { organization, .. }) = principal else {
+        return next.run(request).await;
+    };
+    let taken = app.rates.take(&app.pool, organization, request.method());
+    let left = match taken.await {
+        Ok(Some(left)) => left,
+        Ok(None) => return next.run(request).await,
+        Err(error) => return Problem::from(error).into_response(),
+    };
+    let mut response = if left.refused() {
+        Problem::from(left).into_response()
+    } else {
+        next.run(request).await
+    };
+    for (name, value) in left.headers() {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+impl From<Left> for Problem {
+    fn from(left: Left) -> Self {
+        let (requests, wait) = (left.requests(), left.one_more_in_s());
+        let detail =
+            format!("The organization may send {requests} requests of this kind a minute.");
+        Self::new(ProblemCode::RateLimited, detail).header(RETRY_AFTER, HeaderValue::from(wait))
+    }
+}

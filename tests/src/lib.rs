@@ -3,11 +3,13 @@
 mod api;
 mod audit;
 mod clickhouse;
+mod metrics;
 mod proxy;
 mod world;
 
 pub use api::{Api, Download, Job, token};
 pub use clickhouse::ClickHouse;
+pub use metrics::{Family, Scrape};
 pub use proxy::proxy_before;
 pub use world::{Tenant, World};
 

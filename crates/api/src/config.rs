@@ -41,6 +41,8 @@ pub struct Config {
 pub struct HttpConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where `/metrics` listens.
+    pub metrics_listen: SocketAddr,
     /// The address under which clients reach the service, for absolute links; without one, links
     /// are paths.
     pub public_url: Option<Url>,

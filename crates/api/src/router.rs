@@ -11,7 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::config::HttpConfig;
-use crate::middleware::{assign, caught, harden, limit_time, render, trace};
+use crate::middleware::{assign, caught, harden, limit_time, measure, render, trace};
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
@@ -43,6 +43,7 @@ fn surround(routes: Router, config: &HttpConfig) -> Router {
         .layer(map_response(harden))
         .layer(from_fn(render))
         .layer(from_fn(trace))
+        .layer(from_fn(measure))
         .layer(CatchPanicLayer::custom(caught))
         .layer(from_fn_with_state(
             Duration::from_millis(config.request_timeout_ms),
@@ -78,6 +79,7 @@ mod tests {
     async fn a_panic_is_an_answer_that_says_nothing() {
         let config = HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
+            metrics_listen: "127.0.0.1:0".parse().unwrap(),
             public_url: None,
             request_timeout_ms: 1000,
             header_timeout_ms: 1000,

@@ -1,9 +1,10 @@
-//! What both binaries share: configuration, health, logging, TLS and shutdown.
+//! What both binaries share: configuration, health, logging, metrics, TLS and shutdown.
 
 mod chain;
 pub mod config;
 pub mod health;
 pub mod logging;
+pub mod metrics;
 pub mod shutdown;
 pub mod tls;
 

@@ -3,6 +3,7 @@
 mod claim;
 mod end;
 mod list;
+mod queue;
 pub(crate) mod row;
 mod watch;
 mod withdraw;
@@ -14,6 +15,7 @@ use sqlx::PgConnection;
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
 pub use list::{Listing, Position, list};
+pub use queue::{Queue, queue};
 pub(crate) use row::load;
 pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};

@@ -50,7 +50,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// Where `/healthz` listens.
+    /// Where `/healthz` and `/metrics` listen.
     pub listen: SocketAddr,
     /// Jobs at once.
     pub jobs: NonZeroU32,

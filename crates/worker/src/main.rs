@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use domain::WorkerId;
+use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use tikv_jemallocator::Jemalloc;
 use uuid::Uuid;
@@ -41,8 +42,9 @@ async fn main() -> anyhow::Result<()> {
         return Ok(runtime::health::check(config.worker.listen).await?);
     }
     runtime::logging::init(&config.log)?;
+    let metrics = Metrics::install("export-worker")?;
     let shutdown = Shutdown::on_signals(config.worker.shutdown_grace())?;
-    Box::pin(worker::service::run(config, worker_id(), shutdown)).await
+    Box::pin(worker::service::run(config, worker_id(), metrics, shutdown)).await
 }
 
 fn worker_id() -> WorkerId {

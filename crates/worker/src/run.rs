@@ -15,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::config::RetentionConfig;
 use crate::lease::{Ending, Lease};
+use crate::metrics;
 use crate::pipeline::{Pipeline, PipelineError, Stops};
 use crate::retry::{RetryConfig, Verdict};
 
@@ -47,6 +48,7 @@ impl Runner {
         fields(job.id = %lease.claim().job.id, attempt = lease.claim().attempts)
     )]
     pub async fn run(self, lease: Lease) {
+        let _running = metrics::running();
         let stops = Stops {
             soon: self.shutdown.soft.clone(),
             now: self.shutdown.hard.child_token(),
@@ -77,11 +79,12 @@ impl Runner {
         }
         let started = Instant::now();
         let file = Box::pin(self.pipeline.export(lease, stops)).await?;
-        let elapsed_ms = started.elapsed().as_millis();
+        let elapsed = started.elapsed();
+        metrics::exported(&lease.claim().job, elapsed);
         tracing::info!(
             rows = file.rows,
             size_bytes = file.size_bytes,
-            elapsed_ms,
+            elapsed_ms = elapsed.as_millis(),
             "exported"
         );
         Ok(file)

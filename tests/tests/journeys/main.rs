@@ -9,6 +9,7 @@ mod files;
 mod filters;
 mod formats;
 mod mail;
+mod metrics;
 mod parquet_files;
 mod reference;
 mod requests;

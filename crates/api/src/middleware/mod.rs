@@ -1,6 +1,7 @@
-//! What happens around every route, from the outside in: request id, log, security headers,
-//! problem documents, panics, timeout.
+//! What happens around every route, from the outside in: request id, security headers, problem
+//! documents, log, metrics, panics, timeout.
 
+mod measure;
 mod panics;
 mod render;
 mod request_id;
@@ -8,6 +9,7 @@ mod security;
 mod timeout;
 mod trace;
 
+pub use measure::measure;
 pub use panics::caught;
 pub use render::render;
 pub use request_id::{RequestId, assign};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use domain::{ExportJob, JobId, Progress, WorkerId};
+use domain::{ErrorCode, ExportJob, JobId, Progress, WorkerId};
 use sqlx::{Connection, PgConnection};
 
 use super::end::fail_unreadable;
 use super::row::{bigint, load};
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
+use crate::metrics;
 use crate::uploads::Unfinished;
 
 /// The right to work on a job until the lease ends.
@@ -92,6 +93,7 @@ pub async fn claim(
                RETURNING job.job_id, job.token, job.attempts, job.deaths
            )
            SELECT due.job_id, due.started_at IS NULL AS "first!",
+                  due.status = 'PROCESSING' AS "taken_over!",
                   claimed.token AS "token?", claimed.attempts AS "attempts?",
                   claimed.deaths AS "deaths?"
            FROM due LEFT JOIN claimed USING (job_id)"#,
@@ -119,12 +121,16 @@ pub async fn claim(
             // It must not be the first in the queue for ever.
             fail_unreadable(&mut tx, id, &unreadable.to_string()).await?;
             tx.commit().await?;
+            metrics::failed(ErrorCode::Internal);
             return Err(unreadable);
         }
         job => job?,
     };
     let unfinished = Unfinished::of(&mut tx, id).await?;
     tx.commit().await?;
+    if due.taken_over {
+        metrics::lease_lost();
+    }
     Ok(Claimed::Job(Box::new(Claim {
         job,
         attempts: attempts.unsigned_abs(),

@@ -1,6 +1,7 @@
 //! Slices to blocks, and blocks to the encoding threads, in order.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use domain::TimeRange;
 use encode::{BlockPosition, Encoder};
@@ -9,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::lease::Lease;
+use crate::metrics;
 use crate::pipeline::attempt::Done;
 use crate::pipeline::pool::{Encoding, NoRoom};
 use crate::pipeline::{Pipeline, PipelineError};
@@ -79,6 +81,7 @@ impl Reader<'_> {
             range: slice,
             rows: self.slice_rows,
         };
+        let started = Instant::now();
         let mut blocks = clickhouse.read(self.query, slice, &query_id, self.limits);
         loop {
             // Room first, so that no more blocks wait in memory than those in flight. Only a writer
@@ -95,6 +98,7 @@ impl Reader<'_> {
             *position = BlockPosition::Later;
             room.send(Encoded::Block(encoding));
         }
+        metrics::slice_read(&claim.job, started.elapsed());
         self.reads(None);
         Ok(())
     }

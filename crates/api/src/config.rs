@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use domain::{FilterLimits, RequestLimits};
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
+use runtime::traces::TracesConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use sink::S3Config;
@@ -33,6 +34,8 @@ pub struct Config {
     pub datasets: DatasetsConfig,
     /// The log.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
 }
 
 /// The section `http`.

@@ -9,6 +9,7 @@ use api::{App, Config};
 use clap::{Parser, Subcommand};
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
+use runtime::traces::Traces;
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -49,7 +50,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    runtime::logging::init(&config.log)?;
+    let traces = Traces::new(&config.traces, APPLICATION)?;
+    runtime::logging::init(&config.log, &traces)?;
     let metrics = Metrics::install(APPLICATION)?;
     let shutdown = Shutdown::on_signals(Duration::from_secs(config.http.shutdown_grace_s))?;
     let app = App::new(config, APPLICATION, &shutdown).await?;
@@ -68,6 +70,7 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     api::serve(listener, router, &config.http, &shutdown).await;
     shutdown.hard.run_until_cancelled(app.finish()).await;
     info!("stopped");
+    traces.finish().await;
     Ok(())
 }
 
@@ -77,7 +80,7 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    runtime::logging::init(&config.log)?;
+    runtime::logging::init(&config.log, &Traces::default())?;
     let pool = store::connect(&config.postgres, APPLICATION)?;
     store::migrate(&pool).await?;
     info!("the database is up to date");

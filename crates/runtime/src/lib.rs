@@ -1,4 +1,4 @@
-//! What both binaries share: configuration, health, logging, metrics, TLS and shutdown.
+//! What both binaries share: configuration, health, logging, metrics, traces, TLS and shutdown.
 
 mod chain;
 pub mod config;
@@ -7,5 +7,6 @@ pub mod logging;
 pub mod metrics;
 pub mod shutdown;
 pub mod tls;
+pub mod traces;
 
 pub use chain::chain;

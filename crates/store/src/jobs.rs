@@ -8,7 +8,7 @@ pub(crate) mod row;
 mod watch;
 mod withdraw;
 
-use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId};
+use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId, TraceParent};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -34,6 +34,8 @@ pub struct NewJob {
     pub actor: Actor,
     /// What for.
     pub request: ExportRequest,
+    /// Where in a trace it is asked for, if it is traced.
+    pub trace: Option<TraceParent>,
 }
 
 /// Adds a job, PENDING and due at once, and the event that it was requested, in one statement.
@@ -47,12 +49,14 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         organization,
         actor,
         request,
+        trace,
     } = job;
     let created_at = sqlx::query_scalar!(
         r#"WITH job AS (
                INSERT INTO export_jobs (job_id, user_id, organization_id, data_type, format,
-                                        compression, start_time, end_time, filters, columns, options)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                        compression, start_time, end_time, filters, columns, options,
+                                        trace_parent)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15)
                RETURNING job_id, user_id, created_at
            ), event AS (
                INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
@@ -73,6 +77,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         EventKind::Requested.as_str(),
         actor.ip.map(|ip| ip.to_string()),
         actor.user_agent,
+        trace.as_ref().map(TraceParent::as_str),
     )
     .fetch_one(conn)
     .await
@@ -85,6 +90,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         actor.user,
         organization,
         request,
+        trace,
         created_at,
     ))
 }

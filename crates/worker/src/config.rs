@@ -8,6 +8,7 @@ use domain::{ExportJob, Format, OrganizationId};
 use notify::SmtpConfig;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
+use runtime::traces::TracesConfig;
 use serde::Deserialize;
 use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
@@ -20,6 +21,8 @@ use crate::retry::{Backoff, RetryConfig};
 pub struct Config {
     /// Logging.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.

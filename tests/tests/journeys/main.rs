@@ -15,4 +15,5 @@ mod reference;
 mod requests;
 mod retention;
 mod tenants;
+mod traces;
 mod values;

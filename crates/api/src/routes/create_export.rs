@@ -9,6 +9,7 @@ use axum::http::header::{InvalidHeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, JobId, Violation};
+use runtime::traces;
 use store::StoreError;
 use store::idempotency::{self as keys, Begun, KeyedRequest};
 use store::jobs::NewJob;
@@ -108,6 +109,7 @@ pub async fn create_export(
         organization: principal.organization,
         actor: client.acting_for(principal.user),
         request,
+        trace: traces::current(),
     };
     let Some(key) = key else {
         let job = store::jobs::insert(&mut *store::acquire(&app.pool).await?, job).await?;

@@ -8,6 +8,7 @@ use encode::{BlockPosition, Encoder};
 use source::{Query, ReadLimits, Slice};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::lease::Lease;
 use crate::metrics;
@@ -56,7 +57,9 @@ impl Reader<'_> {
             if self.stop.is_cancelled() {
                 return Ok(false);
             }
-            self.read_slice(number, *slice, &mut position, &out).await?;
+            let read = self.read_slice(number, *slice, &mut position, &out);
+            read.instrument(tracing::info_span!("slice.read", slice = number))
+                .await?;
             if number + 1 < slices.len() && out.send(Encoded::EndOfSlice).await.is_err() {
                 break;
             }

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod cancel;
+mod dashboards;
 mod docs;
 mod exports;
 mod faults;

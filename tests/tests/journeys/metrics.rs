@@ -13,7 +13,7 @@ use serde_json::json;
 const ROWS: u64 = 1_000;
 
 /// Both processes, with ClickHouse and the API's Postgres behind proxies.
-struct Journey {
+pub(crate) struct Journey {
     world: World,
     clickhouse: Proxy,
     postgres: Proxy,
@@ -24,7 +24,7 @@ struct Journey {
 }
 
 impl Journey {
-    async fn begin() -> Result<Self> {
+    pub(crate) async fn begin() -> Result<Self> {
         let mut world = World::new().await?;
         world.seed("otel", &world.ours, ROWS).await?;
         let (postgres, postgres_url) = proxy_before(&world.env.postgres_url).await?;
@@ -51,7 +51,7 @@ impl Journey {
     }
 
     /// Makes two files and fails to make a third.
-    async fn work(&self) -> Result<()> {
+    pub(crate) async fn work(&self) -> Result<()> {
         for format in ["csv", "parquet"] {
             let id = self.api.accepted(&json!({ "format": format })).await?;
             self.api.completed(&id).await?;
@@ -65,7 +65,7 @@ impl Journey {
         self.world.check_invariants().await
     }
 
-    async fn scrapes(&self) -> Result<[Scrape; 2]> {
+    pub(crate) async fn scrapes(&self) -> Result<[Scrape; 2]> {
         Ok([
             Scrape::of(self.api_port).await?,
             Scrape::of(self.worker_port).await?,

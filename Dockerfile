@@ -36,7 +36,7 @@ FROM runtime AS api
 LABEL org.opencontainers.image.title="export-api" \
       org.opencontainers.image.description="The HTTP API of the telemetry data export"
 COPY --from=builder /src/target/release/export-api /usr/local/bin/export-api
-EXPOSE 8080
+EXPOSE 8080 8082
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s \
     CMD ["/usr/local/bin/export-api", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/export-api"]

@@ -3,11 +3,15 @@
 mod api;
 mod audit;
 mod clickhouse;
+mod collector;
+mod metrics;
 mod proxy;
 mod world;
 
 pub use api::{Api, Download, Job, token};
 pub use clickhouse::ClickHouse;
+pub use collector::{Collector, Span};
+pub use metrics::{Family, Scrape};
 pub use proxy::proxy_before;
 pub use world::{Tenant, World};
 

@@ -123,7 +123,16 @@ impl World {
     ///
     /// When it does not become ready.
     pub async fn worker(&self, overrides: &[(&str, &str)]) -> Result<Service> {
-        let listen = format!("127.0.0.1:{}", free_port()?);
+        self.worker_at(free_port()?, overrides).await
+    }
+
+    /// Starts `export-worker` on a port.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub async fn worker_at(&self, port: u16, overrides: &[(&str, &str)]) -> Result<Service> {
+        let listen = format!("127.0.0.1:{port}");
         let mut service = self.spawn("WORKER", "EXPORT__WORKER__LISTEN", &listen, overrides)?;
         let healthz = format!("http://{listen}/healthz");
         service.wait_until_ready(&healthz, PATIENCE).await?;

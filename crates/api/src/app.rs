@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::JobId;
 use queue::{Pushed, Wakeups};
 use runtime::chain;
+use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::Catalogue;
@@ -19,6 +20,7 @@ use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
 use crate::links::Links;
 use crate::rate::RateLimits;
+use crate::scrape::Scrape;
 use crate::watch::Watchers;
 
 /// What the handlers share. Clones share it too.
@@ -117,6 +119,11 @@ impl App {
         };
         let span = info_span!("job.wake", job.id = %job);
         self.tasks.spawn(wake.instrument(span));
+    }
+
+    /// Prepares the answer to Prometheus: what was counted, and how the queue is.
+    pub fn scrape(&self, counted: Metrics) -> Scrape {
+        Scrape::new(counted, self.pool.clone())
     }
 
     /// Waits for what goes on in the background. To be called when no request is served anymore.

@@ -6,6 +6,7 @@ use std::num::NonZeroU16;
 use domain::{FilterLimits, RequestLimits};
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
+use runtime::traces::TracesConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use sink::S3Config;
@@ -39,6 +40,8 @@ pub struct Config {
     pub datasets: DatasetsConfig,
     /// The log.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
 }
 
 /// The section `http`.
@@ -47,6 +50,8 @@ pub struct Config {
 pub struct HttpConfig {
     /// Where to listen.
     pub listen: SocketAddr,
+    /// Where `/metrics` listens.
+    pub metrics_listen: SocketAddr,
     /// The address under which clients reach the service, for absolute links; without one, links
     /// are paths.
     pub public_url: Option<Url>,

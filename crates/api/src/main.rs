@@ -1,12 +1,15 @@
 //! `export-api`: serves the HTTP API, brings the database up to date, or asks a running one.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
 use api::{App, Config};
 use clap::{Parser, Subcommand};
+use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
+use runtime::traces::Traces;
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -47,22 +50,37 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
-    runtime::logging::init(&config.log)?;
+    let traces = Traces::new(&config.traces, APPLICATION)?;
+    runtime::logging::init(&config.log, &traces)?;
+    let metrics = Metrics::install(APPLICATION)?;
     let shutdown = Shutdown::on_signals(Duration::from_secs(config.http.shutdown_grace_s))?;
     let app = App::new(config, APPLICATION, &shutdown).await?;
-    let listener = TcpListener::bind(config.http.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", config.http.listen))?;
-    info!(address = %listener.local_addr()?, "listening");
+    let listener = listen(config.http.listen).await?;
+    let for_metrics = listen(config.http.metrics_listen).await?;
+    info!(
+        address = %listener.local_addr()?,
+        metrics_address = %for_metrics.local_addr()?,
+        "listening"
+    );
+    tokio::spawn(
+        app.scrape(metrics)
+            .serve(for_metrics, shutdown.hard.clone()),
+    );
     let router = api::router(app.clone(), &config.http);
     api::serve(listener, router, &config.http, &shutdown).await;
     shutdown.hard.run_until_cancelled(app.finish()).await;
     info!("stopped");
+    traces.finish().await;
     Ok(())
 }
 
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}"))
+}
+
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    runtime::logging::init(&config.log)?;
+    runtime::logging::init(&config.log, &Traces::default())?;
     let pool = store::connect(&config.postgres, APPLICATION)?;
     store::migrate(&pool).await?;
     info!("the database is up to date");

@@ -14,7 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::config::HttpConfig;
 use crate::middleware::{
-    allow, assign, caught, harden, limit_concurrency, limit_rate, limit_time, render, trace,
+    allow, assign, caught, harden, limit_concurrency, limit_rate, limit_time, measure, render, trace,
 };
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
@@ -52,6 +52,7 @@ fn surround(routes: Router, config: &HttpConfig) -> Router {
         .option_layer(allow(&config.cors_origins))
         .layer(from_fn(render))
         .layer(from_fn(trace))
+        .layer(from_fn(measure))
         .layer(CatchPanicLayer::custom(caught))
         .layer(from_fn_with_state(
             Duration::from_millis(config.request_timeout_ms),
@@ -87,6 +88,7 @@ mod tests {
     async fn a_panic_is_an_answer_that_says_nothing() {
         let config = HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
+            metrics_listen: "127.0.0.1:0".parse().unwrap(),
             public_url: None,
             request_timeout_ms: 1000,
             header_timeout_ms: 1000,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
+use runtime::metrics::Counted;
 use store::{PgPool, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::MissedTickBehavior;
@@ -16,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::links::Links;
+use crate::metrics;
 use crate::snapshot::Snapshot;
 use crate::watch::registry::{Registry, Round, Seen};
 
@@ -75,6 +77,7 @@ impl Watchers {
             after,
             stop: self.stop.clone(),
             _place: place,
+            _counted: metrics::watching(),
         })
     }
 
@@ -133,6 +136,7 @@ pub(crate) struct Watcher {
     after: u64,
     stop: CancellationToken,
     _place: OwnedSemaphorePermit,
+    _counted: Counted,
 }
 
 impl Watcher {

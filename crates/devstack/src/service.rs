@@ -247,6 +247,8 @@ pub fn export_environment(env: &Env, overrides: &[(&str, &str)]) -> Vec<(String,
         ("SMTP__PORT", &smtp_port),
         ("SMTP__SECURITY", "none"),
         ("SMTP__FROM", "exports@devstack.example"),
+        // Several may run on one machine.
+        ("HTTP__METRICS_LISTEN", "127.0.0.1:0"),
         ("AUTH__HS256_SECRET", &env.jwt_secret),
         ("AUTH__ISSUER", TOKEN_ISSUER),
         ("AUTH__AUDIENCE", TOKEN_AUDIENCE),

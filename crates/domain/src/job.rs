@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Failure;
 use crate::ids::{JobId, OrganizationId, UserId};
 use crate::request::ExportRequest;
+use crate::trace_parent::TraceParent;
 
 /// One request for a file, and its state.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +36,8 @@ pub struct ExportJob {
     pub started_at: Option<DateTime<Utc>>,
     /// When anything last changed.
     pub updated_at: DateTime<Utc>,
+    /// Where in a trace it was requested, if it was traced.
+    pub trace: Option<TraceParent>,
 }
 
 impl ExportJob {
@@ -45,6 +48,7 @@ impl ExportJob {
         user: UserId,
         organization: OrganizationId,
         request: ExportRequest,
+        trace: Option<TraceParent>,
         created_at: DateTime<Utc>,
     ) -> Self {
         Self {
@@ -59,6 +63,7 @@ impl ExportJob {
             created_at,
             started_at: None,
             updated_at: created_at,
+            trace,
         }
     }
 
@@ -70,6 +75,7 @@ impl ExportJob {
             self.user,
             self.organization,
             self.request,
+            self.trace,
             self.created_at,
         )
     }

@@ -12,6 +12,7 @@ mod output;
 mod request;
 mod time;
 mod time_range;
+mod trace_parent;
 mod violation;
 
 pub use clock::{Clock, SystemClock};
@@ -26,4 +27,5 @@ pub use output::{
 pub use request::{DataType, ExportRequest, RequestLimits};
 pub use time::parse_time;
 pub use time_range::TimeRange;
+pub use trace_parent::TraceParent;
 pub use violation::{Pointer, Violation};

@@ -8,6 +8,7 @@ mod consume;
 mod error;
 mod housekeeping;
 mod message;
+mod metrics;
 mod push;
 
 pub use config::QueueConfig;

@@ -10,6 +10,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use crate::config::QueueConfig;
 use crate::error::QueueError;
 use crate::message::{Wakeup, keys, storage};
+use crate::metrics;
 
 /// The longest pause between two attempts to reach a Redis that is away.
 const LONGEST_PAUSE: Duration = Duration::from_millis(500);
@@ -40,6 +41,7 @@ impl Wakeups {
     ///
     /// When the configuration makes no sense.
     pub fn connect(config: &QueueConfig) -> Result<Self, QueueError> {
+        metrics::describe();
         let timeout = config.push_timeout();
         // Retries never end: each push waits for its own timeout only, and the first push after
         // Redis is back finds a connection rather than the last failure.
@@ -62,7 +64,7 @@ impl Wakeups {
     ///
     /// When Redis is away or slow. Workers find the job by polling Postgres.
     pub async fn push(&self, job: JobId) -> Result<Pushed, QueueError> {
-        self.in_time(async {
+        let pushed = self.in_time(async {
             match self.try_push(job).await {
                 // A connection that died unnoticed is noticed by being used, and is made anew then.
                 Err(QueueError::Redis(error)) if error.is_connection_dropped() => {
@@ -70,8 +72,10 @@ impl Wakeups {
                 }
                 pushed => pushed,
             }
-        })
-        .await
+        });
+        let pushed = pushed.await;
+        metrics::pushed(&pushed);
+        pushed
     }
 
     async fn try_push(&self, job: JobId) -> Result<Pushed, QueueError> {

@@ -18,6 +18,7 @@ use secrecy::ExposeSecret;
 
 use crate::config::S3Config;
 use crate::error::SinkError;
+use crate::metrics::{self, Measure};
 use crate::part_buffer::{PartBuffer, SMALLEST_PART};
 
 /// A bucket of any server that speaks S3. Clones share their connections.
@@ -41,6 +42,7 @@ impl Sink {
     /// [`SinkError::Config`] when the configuration makes no sense.
     pub async fn new(config: &S3Config) -> Result<Self, SinkError> {
         config.check()?;
+        metrics::describe();
         let shared = shared_config(config).await;
         let credentials = shared
             .credentials_provider()
@@ -51,7 +53,7 @@ impl Sink {
             presigner.set_endpoint_url(Some(endpoint.to_string()));
         }
         Ok(Self {
-            client: Client::from_conf(storage.build()),
+            client: Client::from_conf(storage.interceptor(Measure).build()),
             presigner,
             credentials,
             longest_link: Duration::from_secs(config.presign_ttl_s),

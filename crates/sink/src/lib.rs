@@ -5,6 +5,7 @@ mod config;
 mod disposition;
 mod error;
 mod listing;
+mod metrics;
 mod multipart;
 mod object;
 mod part_buffer;

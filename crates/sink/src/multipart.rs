@@ -106,6 +106,7 @@ impl Sink {
     /// [`SinkError::BrokenParts`] before anything is sent when the numbers of the parts do not rise
     /// or their sizes do not add up to `size_bytes`, [`SinkError::WrongSize`] when the object does
     /// not have that many, otherwise whatever the storage answers.
+    #[tracing::instrument(name = "upload.complete", skip_all, fields(size_bytes))]
     pub async fn complete_upload(
         &self,
         key: &str,

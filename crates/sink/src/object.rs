@@ -33,6 +33,7 @@ impl Sink {
     /// # Errors
     ///
     /// Whatever the storage answers. After a timeout it may be stored all the same.
+    #[tracing::instrument(name = "object.put", skip_all, fields(size_bytes = body.len()))]
     pub async fn put_object(
         &self,
         key: &str,

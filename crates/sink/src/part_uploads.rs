@@ -57,8 +57,9 @@ impl PartUploads {
         self.in_flight_bytes += size_bytes;
         self.in_flight.insert(part.number);
         let (sink, key, upload) = (self.sink.clone(), self.key.clone(), self.upload.clone());
+        let span = tracing::info_span!("part.upload", part.number = part.number, size_bytes);
         self.tasks
-            .spawn(async move { sink.upload_part(&key, &upload, part).await }.in_current_span());
+            .spawn(async move { sink.upload_part(&key, &upload, part).await }.instrument(span));
         Ok(())
     }
 

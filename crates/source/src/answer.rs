@@ -3,7 +3,7 @@
 //! Not with the `clickhouse` crate: it takes the end of any piece of an answer that looks like an
 //! exception for one, and log lines of ClickHouse do look like one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderValue};
@@ -15,6 +15,7 @@ use crate::client::ClickHouse;
 use crate::error::SourceError;
 use crate::exception::Exception;
 use crate::inflate::Inflate;
+use crate::metrics::{self, Purpose};
 use crate::sql::Statement;
 
 const EXCEPTION_CODE: &str = "X-ClickHouse-Exception-Code";
@@ -46,6 +47,13 @@ impl ClickHouse {
         statement: Statement,
         query_id: &str,
     ) -> Result<Answer, SourceError> {
+        let asked = Instant::now();
+        let answer = self.begin(statement, query_id).await;
+        metrics::asked(Purpose::Rows, &answer, asked.elapsed());
+        answer
+    }
+
+    async fn begin(&self, statement: Statement, query_id: &str) -> Result<Answer, SourceError> {
         let config = &*self.config;
         let mut password = HeaderValue::from_bytes(config.password.expose_secret().as_bytes())
             .map_err(|_| SourceError::Password)?;

@@ -1,13 +1,14 @@
 //! The connection to ClickHouse and the settings of its queries.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clickhouse::{Client, Compression, RowOwned, RowRead};
 use secrecy::ExposeSecret;
 
 use crate::config::ClickHouseConfig;
 use crate::error::SourceError;
+use crate::metrics::{self, Purpose};
 use crate::sql::Statement;
 
 /// A server closes a connection that idles for 3 seconds or more; this is before it does.
@@ -32,6 +33,7 @@ impl ClickHouse {
     ///
     /// When the operating system has no certificates for TLS.
     pub fn new(config: &ClickHouseConfig) -> reqwest::Result<Self> {
+        metrics::describe();
         let client = Client::default()
             .with_url(config.url.as_str())
             .with_database(&config.database)
@@ -96,11 +98,13 @@ impl ClickHouse {
         for (name, parameter) in statement.parameters {
             query = query.with_setting(format!("param_{name}"), parameter.to_string());
         }
-        let timeout = self.first_timeout();
-        tokio::time::timeout(timeout, query.fetch_all())
+        let (timeout, asked) = (self.first_timeout(), Instant::now());
+        let answer = tokio::time::timeout(timeout, query.fetch_all())
             .await
-            .map_err(|_| SourceError::Stalled(timeout))?
-            .map_err(SourceError::from)
+            .map_err(|_| SourceError::Stalled(timeout))
+            .and_then(|answer| answer.map_err(SourceError::from));
+        metrics::asked(Purpose::Count, &answer, asked.elapsed());
+        answer
     }
 
     /// Returns how long to wait for the first bytes of an answer: a query sorts before it answers.

@@ -15,6 +15,7 @@ mod definition;
 mod error;
 mod exception;
 mod inflate;
+mod metrics;
 mod pace;
 mod plan;
 mod predicate;

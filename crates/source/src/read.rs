@@ -19,6 +19,7 @@ use crate::blocks::{Block, BlockLimits, Cutter, MOST_BYTES};
 use crate::client::ClickHouse;
 use crate::decode::Decoder;
 use crate::error::SourceError;
+use crate::metrics;
 use crate::pace::Pace;
 use crate::query::Query;
 use crate::sort::{SortKeys, Sorted, Sorter};
@@ -198,6 +199,7 @@ impl Reading {
                 pace.advance(range, self.limits.sort_bytes);
                 return Ok(Some((range, Piece::TooLarge)));
             }
+            metrics::shortened();
         }
         Ok(None)
     }

@@ -3,18 +3,20 @@
 mod claim;
 mod end;
 mod list;
+mod queue;
 pub(crate) mod row;
 mod turn;
 mod watch;
 mod withdraw;
 
-use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId};
+use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId, TraceParent};
 use serde_json::Value;
 use sqlx::PgConnection;
 
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use end::{complete, fail, release, retry};
 pub use list::{Listing, Position, list};
+pub use queue::{Queue, queue};
 pub(crate) use row::{bigint, load};
 pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};
@@ -33,6 +35,8 @@ pub struct NewJob {
     pub actor: Actor,
     /// What for.
     pub request: ExportRequest,
+    /// Where in a trace it is asked for, if it is traced.
+    pub trace: Option<TraceParent>,
 }
 
 /// Adds a job, PENDING and due at once, and the event that it was requested, in one statement.
@@ -46,12 +50,14 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         organization,
         actor,
         request,
+        trace,
     } = job;
     let created_at = sqlx::query_scalar!(
         r#"WITH job AS (
                INSERT INTO export_jobs (job_id, user_id, organization_id, data_type, format,
-                                        compression, start_time, end_time, filters, columns, options)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                        compression, start_time, end_time, filters, columns, options,
+                                        trace_parent)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15)
                RETURNING job_id, user_id, created_at
            ), event AS (
                INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
@@ -72,6 +78,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         EventKind::Requested.as_str(),
         actor.ip.map(|ip| ip.to_string()),
         actor.user_agent,
+        trace.as_ref().map(TraceParent::as_str),
     )
     .fetch_one(conn)
     .await
@@ -84,6 +91,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         actor.user,
         organization,
         request,
+        trace,
         created_at,
     ))
 }

@@ -9,6 +9,7 @@ mod error;
 pub mod events;
 pub mod idempotency;
 pub mod jobs;
+mod metrics;
 pub mod notifications;
 mod pool;
 pub mod quotas;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::jobs;
+use crate::metrics::{self, MailOutcome};
 
 /// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +112,7 @@ pub async fn claim_due(
             let job = claimed.job_id.into();
             events::append(&mut tx, job, EventKind::Unnotified, None).await?;
             tx.commit().await?;
+            metrics::mail(MailOutcome::GivenUp);
             return Err(unreadable);
         }
         job => job?,
@@ -147,7 +149,9 @@ pub async fn sent(conn: &mut PgConnection, mail: &DueNotification) -> Result<(),
     )
     .execute(conn)
     .await?;
-    fenced(&result)
+    fenced(&result)?;
+    metrics::mail(MailOutcome::Sent);
+    Ok(())
 }
 
 /// Lets it wait for `delay` and be tried again.
@@ -172,7 +176,9 @@ pub async fn retry(
     )
     .execute(conn)
     .await?;
-    fenced(&result)
+    fenced(&result)?;
+    metrics::mail(MailOutcome::Retried);
+    Ok(())
 }
 
 /// Gives up on it for good, and leaves an event that says so.
@@ -197,5 +203,7 @@ pub async fn give_up(
     .await?;
     fenced(&result)?;
     events::append(&mut tx, mail.job.id, EventKind::Unnotified, None).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    metrics::mail(MailOutcome::GivenUp);
+    Ok(())
 }

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres, Row};
 
 use crate::error::StoreError;
+use crate::metrics;
 
 /// The migrations of this version of the service.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -35,6 +36,7 @@ pub struct PostgresConfig {
 ///
 /// [`StoreError::Config`] when the URL is none of Postgres.
 pub fn connect(config: &PostgresConfig, application: &str) -> Result<PgPool, StoreError> {
+    metrics::describe();
     let timeout = config.statement_timeout_ms.to_string();
     let options: PgConnectOptions = config
         .url

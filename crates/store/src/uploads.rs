@@ -11,7 +11,7 @@ use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::jobs::Claim;
 use crate::jobs::row::bigint;
-use crate::removals;
+use crate::{metrics, removals};
 
 /// What earlier attempts of a job have stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,7 +249,9 @@ pub async fn add_checkpoint(
     .await?;
     fenced(&result)?;
     insert(&mut tx, claim.job.id, checkpoint).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    metrics::checkpoint();
+    Ok(())
 }
 
 /// Notes that all parts of the file are stored, before the upload is completed: whoever finds the
@@ -344,7 +346,9 @@ pub async fn resume(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreE
     let mut tx = conn.begin().await?;
     lock(&mut tx, claim).await?;
     events::append(&mut tx, claim.job.id, EventKind::Resumed, None).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    metrics::resumed();
+    Ok(())
 }
 
 /// Gives up what earlier attempts have stored: it will be removed, and the job begins anew. Returns
@@ -366,6 +370,7 @@ pub async fn start_over(conn: &mut PgConnection, claim: &Claim) -> Result<u64, S
     .fetch_one(&mut *tx)
     .await?;
     tx.commit().await?;
+    metrics::started_over();
     Ok(beginnings.unsigned_abs())
 }
 

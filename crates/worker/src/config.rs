@@ -8,6 +8,7 @@ use domain::{ExportJob, Format, OrganizationId};
 use notify::SmtpConfig;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
+use runtime::traces::TracesConfig;
 use serde::Deserialize;
 use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
@@ -21,6 +22,8 @@ use crate::retry::{Backoff, RetryConfig};
 pub struct Config {
     /// Logging.
     pub log: LogConfig,
+    /// Traces.
+    pub traces: TracesConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.
@@ -53,7 +56,7 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WorkerConfig {
-    /// Where `/healthz` listens.
+    /// Where `/healthz` and `/metrics` listen.
     pub listen: SocketAddr,
     /// Jobs at once.
     pub jobs: NonZeroU32,

@@ -1,4 +1,4 @@
-//! Whether the worker is alive, for the orchestrator: `GET /healthz`.
+//! What the worker says of itself: `GET /healthz` for the orchestrator, `GET /metrics` for Prometheus.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use runtime::metrics::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -45,13 +46,20 @@ impl Pulse {
 /// The longest that the loop may be silent: many times what one round takes.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
-/// Serves `GET /healthz` until `stop`: 200 while the loop goes round, 503 when it hangs.
+/// Serves `GET /healthz`, 200 while the loop goes round and 503 when it hangs, and `GET /metrics`,
+/// until `stop`.
 ///
 /// # Errors
 ///
 /// When the address cannot be listened on.
-pub async fn serve(listen: SocketAddr, pulse: Pulse, stop: CancellationToken) -> io::Result<()> {
+pub async fn serve(
+    listen: SocketAddr,
+    pulse: Pulse,
+    metrics: Metrics,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let routes = Router::new()
+        .route("/metrics", get(async move || metrics.scrape()))
         .route("/healthz", get(healthz))
         .with_state(pulse);
     let listener = TcpListener::bind(listen).await?;

@@ -10,6 +10,7 @@ pub mod config;
 mod deadline;
 pub mod health;
 pub mod lease;
+mod metrics;
 pub mod notifier;
 mod object_key;
 pub mod pipeline;

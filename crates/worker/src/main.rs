@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use domain::WorkerId;
+use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
+use runtime::traces::Traces;
 use tikv_jemallocator::Jemalloc;
 use uuid::Uuid;
 use worker::config::Config;
@@ -14,6 +16,9 @@ use worker::config::Config;
 /// as quickly as `.cargo/config.toml` says.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// The name of this process.
+const APPLICATION: &str = "export-worker";
 
 /// Takes export jobs from Postgres and makes their files.
 #[derive(Parser)]
@@ -40,9 +45,13 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Command::Healthcheck) = arguments.command {
         return Ok(runtime::health::check(config.worker.listen).await?);
     }
-    runtime::logging::init(&config.log)?;
+    let traces = Traces::new(&config.traces, APPLICATION)?;
+    runtime::logging::init(&config.log, &traces)?;
+    let metrics = Metrics::install(APPLICATION)?;
     let shutdown = Shutdown::on_signals(config.worker.shutdown_grace())?;
-    Box::pin(worker::service::run(config, worker_id(), shutdown)).await
+    let ran = Box::pin(worker::service::run(config, worker_id(), metrics, shutdown)).await;
+    traces.finish().await;
+    ran
 }
 
 fn worker_id() -> WorkerId {

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
-use runtime::chain;
+use runtime::{chain, traces};
 use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
 use store::notifications::{self, DueNotification};
 use store::{PgPool, StoreError, acquire};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use crate::config::NotificationConfig;
 use crate::deadline::until;
@@ -86,7 +88,16 @@ impl Notifier {
         let Some(due) = claimed else {
             return Ok(false);
         };
-        let sending = Box::pin(self.send(&due));
+        let span = tracing::info_span!(
+            "mail.send",
+            job.id = %due.job.id,
+            notification.id = %due.id,
+            attempt = due.attempts,
+            otel.kind = "client",
+            otel.status_code = Empty,
+        );
+        traces::follow(&span, due.job.trace.as_ref());
+        let sending = Box::pin(self.send(&due).instrument(span.clone()));
         let Some(sent) = until(asked + lease, sending).await else {
             tracing::warn!(job.id = %due.job.id, notification.id = %due.id, "left to another worker");
             return Ok(true);
@@ -97,6 +108,7 @@ impl Notifier {
             tracing::info!(job.id = %due.job.id, notification.id = %due.id, "e-mail sent");
             return Ok(true);
         };
+        span.record("otel.status_code", "ERROR");
         let retry = &self.config.retry;
         let verdict = retry.judge(error.class(), error.code(), due.job.id, due.attempts);
         tracing::warn!(

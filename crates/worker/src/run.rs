@@ -8,13 +8,17 @@ use domain::{Classify, ErrorClass, ExportedFile};
 use queue::Wakeups;
 use runtime::chain;
 use runtime::shutdown::Shutdown;
+use runtime::traces;
 use store::StoreError;
 use store::removals::Stored;
 use tokio::sync::Notify;
 use tokio_util::task::AbortOnDropHandle;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
 
 use crate::config::RetentionConfig;
 use crate::lease::{Ending, Lease};
+use crate::metrics;
 use crate::pipeline::{Pipeline, PipelineError, Stops};
 use crate::retry::{RetryConfig, Verdict};
 
@@ -40,13 +44,22 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// Tries to do the job of a claim and notes how it went.
-    #[tracing::instrument(
-        name = "export.run",
-        skip_all,
-        fields(job.id = %lease.claim().job.id, attempt = lease.claim().attempts)
-    )]
+    /// Tries to do the job of a claim and notes how it went, in the trace of the request for it.
     pub async fn run(self, lease: Lease) {
+        let claim = lease.claim();
+        let span = tracing::info_span!(
+            "export.run",
+            job.id = %claim.job.id,
+            attempt = claim.attempts,
+            otel.kind = "consumer",
+            otel.status_code = Empty,
+        );
+        traces::follow(&span, claim.job.trace.as_ref());
+        self.attempt(lease).instrument(span).await;
+    }
+
+    async fn attempt(self, lease: Lease) {
+        let _running = metrics::running();
         let stops = Stops {
             soon: self.shutdown.soft.clone(),
             now: self.shutdown.hard.child_token(),
@@ -77,16 +90,18 @@ impl Runner {
         }
         let started = Instant::now();
         let file = Box::pin(self.pipeline.export(lease, stops)).await?;
-        let elapsed_ms = started.elapsed().as_millis();
+        let elapsed = started.elapsed();
+        metrics::exported(&lease.claim().job, elapsed);
         tracing::info!(
             rows = file.rows,
             size_bytes = file.size_bytes,
-            elapsed_ms,
+            elapsed_ms = elapsed.as_millis(),
             "exported"
         );
         Ok(file)
     }
 
+    #[tracing::instrument(name = "export.complete", skip_all)]
     async fn complete(&self, lease: &Lease, file: &ExportedFile) -> Result<(), StoreError> {
         let job = &lease.claim().job;
         let ended = end(
@@ -120,6 +135,9 @@ impl Runner {
             .retry
             .judge(error.class(), error.code(), claim.job.id, lease.attempts());
         tracing::warn!(cause, ?verdict, "attempt ended without a file");
+        if verdict != Verdict::Release {
+            Span::current().record("otel.status_code", "ERROR");
+        }
         let ending = match verdict {
             Verdict::Retry(delay) => Ending::Retry { delay, cause },
             Verdict::Fail(failure) => Ending::Failed { failure, cause },

@@ -6,6 +6,7 @@ use anyhow::Context;
 use domain::{SystemClock, WorkerId};
 use notify::Mailer;
 use queue::Wakeups;
+use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::{Catalogue, ClickHouse};
@@ -15,17 +16,25 @@ use crate::claims::{ClaimLoop, Slots};
 use crate::cleanup::Cleaner;
 use crate::config::Config;
 use crate::health::{self, Pulse};
+use crate::metrics;
 use crate::notifier::Notifier;
 use crate::pipeline::{EncodePool, Pipeline};
 use crate::run::Runner;
 
-/// Runs the worker until it is told to stop and the jobs that run have ended.
+/// Runs the worker until it is told to stop and the jobs that run have ended. `counted` is what it
+/// says to Prometheus.
 ///
 /// # Errors
 ///
 /// When the configuration makes no sense, a thread cannot be started, or the health check's
 /// address is taken. A dependency that is down is no error: it is waited for.
-pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow::Result<()> {
+pub async fn run(
+    config: Config,
+    owner: WorkerId,
+    counted: Metrics,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    metrics::describe();
     let pool = store::connect(&config.postgres, "export-worker").context("postgres")?;
     let sink = Sink::new(&config.s3).await.context("s3")?;
     let (mail, leavings) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
@@ -79,7 +88,7 @@ pub async fn run(config: Config, owner: WorkerId, shutdown: Shutdown) -> anyhow:
     let Shutdown { soft, hard } = &shutdown;
     tracing::info!(jobs, threads = threads.get(), "export-worker started");
     let healthy = async {
-        let served = health::serve(config.worker.listen, pulse, soft.clone());
+        let served = health::serve(config.worker.listen, pulse, counted, soft.clone());
         served.await.context("health check")
     };
     let notifying = async {

@@ -2,6 +2,7 @@
 
 mod bucket;
 mod cancel;
+mod dashboards;
 mod docs;
 mod exports;
 mod fairness;
@@ -10,10 +11,12 @@ mod files;
 mod filters;
 mod formats;
 mod mail;
+mod metrics;
 mod parquet_files;
 mod quotas;
 mod reference;
 mod requests;
 mod retention;
 mod tenants;
+mod traces;
 mod values;

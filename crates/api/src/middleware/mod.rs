@@ -1,9 +1,10 @@
 //! What happens around every route, from the outside in: request id, security headers, other origins,
-//! problem documents, log, panics, timeout; and around those that need a token, the limits of concurrency
-//! and of rate.
+//! problem documents, log, metrics, panics, timeout; and around those that need a token, the limits of
+//! concurrency and of rate.
 
 mod concurrency;
 mod cors;
+mod measure;
 mod panics;
 mod rate;
 mod render;
@@ -15,6 +16,7 @@ mod trace;
 pub(crate) use concurrency::limit_concurrency;
 pub(crate) use cors::allow;
 pub use cors::{NoOrigin, Origin};
+pub use measure::measure;
 pub use panics::caught;
 pub(crate) use rate::limit_rate;
 pub use render::render;

@@ -1,14 +1,20 @@
-//! One span and one log line per request. Never a query, a header, a token or a body.
+//! One span and one log line per request, in the trace of its caller. Never a query, a token or a body.
 
 use std::time::Instant;
 
 use axum::extract::{Extension, MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use tracing::{Instrument, debug, error, info, info_span};
+use domain::TraceParent;
+use runtime::traces;
+use tracing::field::Empty;
+use tracing::{Instrument, Span, debug, error, info, info_span};
 
 use crate::middleware::RequestId;
 use crate::problem::Problem;
+
+/// Where in which trace the caller is, by W3C Trace Context.
+const TRACEPARENT: &str = "traceparent";
 
 /// Runs the request inside a span and logs how it was answered.
 ///
@@ -25,12 +31,21 @@ pub async fn trace(
         request.id = id.as_str(),
         http.method = %request.method(),
         http.route = route,
+        otel.kind = "server",
+        otel.status_code = Empty,
     );
+    let parent = request.headers().get(TRACEPARENT);
+    let parent = parent.and_then(|parent| TraceParent::parse(parent.to_str().ok()?));
+    traces::follow(&span, parent.as_ref());
+    traces::rename(&span, format!("{} {route}", request.method()));
     let probe = matches!(route, "/healthz" | "/readyz");
     async move {
         let begin = Instant::now();
         let response = next.run(request).await;
         log(&response, probe, begin.elapsed().as_millis());
+        if response.status().is_server_error() {
+            Span::current().record("otel.status_code", "ERROR");
+        }
         response
     }
     .instrument(span)

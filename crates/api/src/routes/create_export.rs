@@ -9,6 +9,7 @@ use axum::http::header::{InvalidHeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, JobId, Violation};
+use runtime::traces;
 use store::StoreError;
 use store::idempotency::{self as keys, Begun, KeyedRequest};
 use store::jobs::NewJob;
@@ -115,6 +116,7 @@ pub async fn create_export(
         organization: principal.organization,
         actor: client.acting_for(principal.user),
         request,
+        trace: traces::current(),
     };
     let keyed = key.map(|key| key.with(principal, body));
     let inserted = if keyed.is_none() && !quota.limits_requests() {

@@ -10,6 +10,7 @@ use super::row::{bigint, load};
 use super::turn;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
+use crate::metrics;
 use crate::quotas::RunningLimits;
 use crate::uploads::Unfinished;
 
@@ -96,12 +97,16 @@ pub async fn claim(
             // It must not be the first in the queue for ever.
             fail_unreadable(&mut tx, id, &unreadable.to_string()).await?;
             tx.commit().await?;
+            metrics::failed(ErrorCode::Internal);
             return Err(unreadable);
         }
         job => job?,
     };
     let unfinished = Unfinished::of(&mut tx, id).await?;
     tx.commit().await?;
+    if turn.taken_over {
+        metrics::lease_lost();
+    }
     Ok(Claimed::Job(Box::new(Claim {
         job,
         attempts: taken.attempts,

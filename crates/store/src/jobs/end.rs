@@ -9,6 +9,7 @@ use super::claim::Claim;
 use super::row::bigint;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
+use crate::metrics;
 use crate::notifications::{self, NotificationKind};
 use crate::{quotas, uploads};
 
@@ -60,14 +61,20 @@ pub async fn complete(
         )
         .fetch_one(&mut *tx)
         .await?;
-        return if done { Ok(()) } else { Err(lost) };
+        if !done {
+            return Err(lost);
+        }
+        metrics::completed();
+        return Ok(());
     }
     uploads::forget_checkpoints(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Completed, None).await?;
     notifications::add(&mut tx, job, NotificationKind::Completed).await?;
     // The last step: others of the organization wait for this row.
     quotas::add_usage(&mut tx, claim.job.organization, file).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    metrics::completed();
+    Ok(())
 }
 
 /// Ends the job without a file, with its event and its notification; what it has stored is to be
@@ -101,7 +108,9 @@ pub async fn fail(
     uploads::give_up(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Failed, None).await?;
     notifications::add(&mut tx, job, NotificationKind::Failed).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    metrics::failed(failure.code);
+    Ok(())
 }
 
 /// Ends a job whose row cannot be read, neither for a worker nor for an e-mail.
@@ -150,7 +159,9 @@ pub async fn retry(
     )
     .execute(conn)
     .await?;
-    fenced(&result)
+    fenced(&result)?;
+    metrics::retried();
+    Ok(())
 }
 
 /// Gives the job back because this worker stops: it is due at once and the attempt does not count.

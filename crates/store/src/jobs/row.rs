@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ErrorCode, ExportJob, ExportRequest, ExportedFile, Failure, JobId, JobState, JobStatus,
-    Progress, RequestLimits,
+    Progress, RequestLimits, TraceParent,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -22,7 +22,7 @@ macro_rules! select_jobs {
             r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
                       end_time, filters, columns, options, progress, rows_exported, rows_estimated,
                       object_key, file_size, sha256, expires_at, deleted_at, error_code,
-                      error_message, created_at, started_at, updated_at, completed_at,
+                      error_message, created_at, started_at, updated_at, completed_at, trace_parent,
                       shown_status AS "status!"
                FROM (
                    SELECT *, CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
@@ -81,6 +81,7 @@ pub(super) struct JobRow {
     pub(super) started_at: Option<DateTime<Utc>>,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) completed_at: Option<DateTime<Utc>>,
+    pub(super) trace_parent: Option<String>,
 }
 
 impl TryFrom<JobRow> for ExportJob {
@@ -112,6 +113,7 @@ impl JobRow {
             created_at: self.created_at,
             started_at: self.started_at,
             updated_at: self.updated_at,
+            trace: self.trace_parent.as_deref().and_then(TraceParent::parse),
             state: self.state()?,
         })
     }

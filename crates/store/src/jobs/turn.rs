@@ -11,6 +11,8 @@ pub(super) struct Turn {
     pub(super) job: JobId,
     /// Whether nobody has had it before.
     pub(super) first: bool,
+    /// Whether another worker let its lease expire.
+    pub(super) taken_over: bool,
     /// What taking it has made of it; nothing where the terms do not allow to take it.
     pub(super) taken: Option<Taken>,
 }
@@ -109,6 +111,7 @@ pub(super) async fn take(
                RETURNING job.job_id, job.token, job.attempts, job.deaths
            )
            SELECT due.job_id, due.started_at IS NULL AS "first!",
+                  due.status = 'PROCESSING' AS "taken_over!",
                   claimed.token AS "token?", claimed.attempts AS "attempts?",
                   claimed.deaths AS "deaths?"
            FROM due LEFT JOIN claimed USING (job_id)"#,
@@ -125,6 +128,7 @@ pub(super) async fn take(
     Ok(row.map(|row| Turn {
         job: row.job_id.into(),
         first: row.first,
+        taken_over: row.taken_over,
         taken: row
             .token
             .zip(row.attempts)

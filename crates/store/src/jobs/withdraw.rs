@@ -6,7 +6,7 @@ use sqlx::{Connection, PgConnection};
 use super::row;
 use crate::error::StoreError;
 use crate::events::{self, Actor, EventKind};
-use crate::{removals, uploads};
+use crate::{metrics, removals, uploads};
 
 /// Cancels a job of the organization that has not ended, or deletes the file of one that is
 /// completed; any other stays as it is. Returns the job as it is then, or nothing where there is
@@ -33,7 +33,9 @@ pub async fn withdraw(
     if locked.is_none() {
         return Ok(None);
     }
-    match row::load(&mut tx, job).await?.state {
+    let state = row::load(&mut tx, job).await?.state;
+    let is_live = matches!(state, JobState::Pending | JobState::Processing);
+    match state {
         JobState::Pending | JobState::Processing => {
             uploads::give_up(&mut tx, job).await?;
             sqlx::query!(
@@ -64,6 +66,9 @@ pub async fn withdraw(
     }
     let job = row::load(&mut tx, job).await?;
     tx.commit().await?;
+    if is_live {
+        metrics::cancelled();
+    }
     Ok(Some(job))
 }
 

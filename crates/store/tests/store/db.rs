@@ -101,6 +101,7 @@ impl Db {
             organization: self.organization,
             actor: self.actor(),
             request: request(&json!({})),
+            trace: None,
         }
     }
 

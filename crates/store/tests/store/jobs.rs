@@ -2,7 +2,7 @@
 
 use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, file, request};
 use anyhow::Result;
-use domain::{ErrorCode, Failure, JobState, Progress};
+use domain::{ErrorCode, Failure, JobState, Progress, TraceParent};
 use serde_json::json;
 use sqlx::Connection;
 use store::events::{self, EventKind};
@@ -30,6 +30,7 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
     ] {
         let job = NewJob {
             request: request(&changes),
+            trace: TraceParent::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
             ..db.new_job()
         };
         let posted = job.request.clone();
@@ -39,6 +40,7 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
             .expect("the job is there");
         assert_eq!(read, inserted);
         assert_eq!(read.request, posted);
+        assert!(read.trace.is_some());
         assert_eq!(read.state, JobState::Pending);
         assert_eq!((read.user, read.progress), (db.user, Progress::default()));
     }

@@ -7,6 +7,7 @@ mod machine;
 mod migrations;
 mod notifications;
 mod pool;
+mod queue;
 mod quotas;
 mod rates;
 mod removals;

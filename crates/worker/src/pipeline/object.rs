@@ -12,6 +12,7 @@ use store::removals::Stored;
 use store::uploads::{Checkpoint, UploadPlan};
 
 use crate::lease::{Lease, Note};
+use crate::metrics::Written;
 use crate::object_key;
 use crate::pipeline::PipelineError;
 use crate::pipeline::assembly::{Assembly, Seal};
@@ -33,6 +34,7 @@ pub(super) struct ObjectWriter {
     /// Away while a blocking thread works on it.
     assembly: Option<Assembly>,
     buffer: PartBuffer,
+    written: Written,
     upload: Option<Upload>,
     /// Whether it is settled what the row of the job says of the key and the upload: a write on its
     /// way could still name them.
@@ -106,7 +108,8 @@ impl ObjectWriter {
         buffer: PartBuffer,
         upload: Option<Upload>,
     ) -> Self {
-        let request = &lease.claim().job.request;
+        let job = &lease.claim().job;
+        let (request, written) = (&job.request, Written::by(job));
         let kind = ObjectKind {
             content_type: request.output.content_type().to_owned(),
             file_name: request.file_name(),
@@ -119,6 +122,7 @@ impl ObjectWriter {
             plan,
             assembly: Some(assembly),
             buffer,
+            written,
             noted: upload.is_some(),
             upload,
             pending: None,
@@ -132,8 +136,10 @@ impl ObjectWriter {
 
     /// Appends a block. Waits when the storage is slower than the encoders.
     pub(super) async fn append(&mut self, block: EncodedBlock) -> Result<(), PipelineError> {
+        let rows = block.rows();
         let (assembly, bytes) = self.assemble(|assembly| assembly.push(block)).await?;
         self.assembly = Some(assembly);
+        self.written.block(rows, bytes.len());
         self.store(bytes).await?;
         self.settle(false).await
     }
@@ -186,6 +192,7 @@ impl ObjectWriter {
     /// Writes what comes behind the last block, and makes the object of `rows` rows visible.
     pub(super) async fn finish(&mut self, rows: u64) -> Result<ExportedFile, PipelineError> {
         let (Seal { sha256, size_bytes }, bytes) = self.assemble(Assembly::finish).await?;
+        self.written.block(0, bytes.len());
         self.store(bytes).await?;
         let file = ExportedFile {
             object_key: self.key.clone(),

@@ -1,14 +1,17 @@
 //! Slices to blocks, and blocks to the encoding threads, in order.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use domain::TimeRange;
 use encode::{BlockPosition, Encoder};
 use source::{Query, ReadLimits, Slice};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::lease::Lease;
+use crate::metrics;
 use crate::pipeline::attempt::Done;
 use crate::pipeline::pool::{Encoding, NoRoom};
 use crate::pipeline::{Pipeline, PipelineError};
@@ -54,7 +57,9 @@ impl Reader<'_> {
             if self.stop.is_cancelled() {
                 return Ok(false);
             }
-            self.read_slice(number, *slice, &mut position, &out).await?;
+            let read = self.read_slice(number, *slice, &mut position, &out);
+            read.instrument(tracing::info_span!("slice.read", slice = number))
+                .await?;
             if number + 1 < slices.len() && out.send(Encoded::EndOfSlice).await.is_err() {
                 break;
             }
@@ -79,6 +84,7 @@ impl Reader<'_> {
             range: slice,
             rows: self.slice_rows,
         };
+        let started = Instant::now();
         let mut blocks = clickhouse.read(self.query, slice, &query_id, self.limits);
         loop {
             // Room first, so that no more blocks wait in memory than those in flight. Only a writer
@@ -95,6 +101,7 @@ impl Reader<'_> {
             *position = BlockPosition::Later;
             room.send(Encoded::Block(encoding));
         }
+        metrics::slice_read(&claim.job, started.elapsed());
         self.reads(None);
         Ok(())
     }

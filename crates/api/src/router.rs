@@ -15,13 +15,14 @@ use crate::middleware::{assign, caught, harden, limit_time, render, trace};
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
-    get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
+    get_manifest, healthz, list_datasets, list_exports, openapi_json, readyz, watch_export,
 };
 
 /// Builds the service.
 pub fn router(app: App, config: &HttpConfig) -> Router {
     let routes = Router::new()
         .route("/api/v1/export", get(list_exports).post(create_export))
+        .route("/api/v1/export/datasets", get(list_datasets))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))

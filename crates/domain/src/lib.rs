@@ -23,7 +23,7 @@ pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,
 };
-pub use request::{DataType, ExportRequest, RequestLimits};
+pub use request::{DataType, ExportRequest, RequestLimits, options_schema};
 pub use time::parse_time;
 pub use time_range::TimeRange;
 pub use violation::{Pointer, Violation};

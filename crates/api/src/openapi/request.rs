@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::{Compression, Format, Op};
+use domain::{Compression, Format, Op, options_schema};
 use serde_json::{Value, json};
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
@@ -57,12 +57,24 @@ fn schema() -> Value {
                 "type": "array", "items": { "type": "string" }, "minItems": 1,
                 "description": "Public names, in the order of the file; all by default.",
             },
-            "options": {
-                "type": "object",
-                "description": "order, and csv, json or parquet for the options of the format.",
-            },
+            "options": options(),
         },
     })
+}
+
+/// The options of all formats; a request has those of its own.
+fn options() -> Value {
+    let mut options = json!({
+        "type": "object", "additionalProperties": false, "properties": {},
+        "description": "order, and csv, json or parquet for the options of the format.",
+    });
+    for format in Format::ALL {
+        let of_format = options_schema(*format);
+        for (name, option) in of_format["properties"].as_object().into_iter().flatten() {
+            options["properties"][name] = option.clone();
+        }
+    }
+    options
 }
 
 /// Adds examples to the operation that takes the body, which must be there.

@@ -4,6 +4,7 @@
 mod app;
 mod authentication;
 mod create;
+mod datasets;
 mod delete;
 mod download;
 mod events;

@@ -44,6 +44,14 @@ async fn the_link_leads_to_the_file_and_is_audited() {
     assert_eq!(file.headers()["content-type"], "application/gzip");
     assert_eq!(file.bytes().await.unwrap(), "bytes");
 
+    // A client that only wants the headers follows the link with HEAD.
+    let path = format!("/api/v1/export/{id}/download");
+    let head = Answer::to(app.request(Method::HEAD, &path)).await;
+    let client = reqwest::Client::new();
+    let file = client.head(head.header("location")).send().await.unwrap();
+    assert_eq!(file.status(), StatusCode::OK);
+    assert_eq!(file.headers()["content-length"], "5");
+
     let events = app.events(id).await;
     let last = events.last().unwrap();
     assert_eq!(last.kind, EventKind::Downloaded);

@@ -3,6 +3,7 @@
 //! Everything here is parsed once and never checked again: a value of one of these types is valid.
 
 mod clock;
+mod contents;
 mod error;
 mod filter;
 mod ids;
@@ -15,6 +16,7 @@ mod time_range;
 mod violation;
 
 pub use clock::{Clock, SystemClock};
+pub use contents::{FileColumn, FileContents};
 pub use error::{Classify, ErrorClass, ErrorCode, Failure};
 pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
 pub use ids::{JobId, OrganizationId, UserId, WorkerId};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::{App, Config};
 use devstack::Env;
-use domain::{ExportedFile, Failure, JobId, WorkerId};
+use domain::{ExportedFile, Failure, FileColumn, FileContents, JobId, WorkerId};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use runtime::shutdown::Shutdown;
@@ -194,6 +194,18 @@ impl TestApp {
             sha256: "ab".repeat(32),
         };
         let mut connection = store::acquire(&self.pool).await.unwrap();
+        let column = |name: &str, value_type: &str| FileColumn {
+            name: name.to_owned(),
+            value_type: value_type.to_owned(),
+            nullable: false,
+        };
+        let contents = FileContents {
+            columns: vec![column("timestamp", "timestamp"), column("body", "string")],
+            service_version: "1.2.3".to_owned(),
+        };
+        store::contents::note(&mut connection, &claim, &contents)
+            .await
+            .unwrap();
         store::jobs::complete(&mut connection, &claim, &file, "s3://b/k", retention)
             .await
             .unwrap();

@@ -9,13 +9,14 @@ use queue::{Pushed, Wakeups};
 use runtime::chain;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
-use source::Catalogue;
+use source::{Catalogue, ClickHouse};
 use store::{PgPool, StoreError};
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
 use crate::auth::Verifier;
 use crate::config::Config;
+use crate::estimate::Estimator;
 use crate::links::Links;
 use crate::watch::Watchers;
 
@@ -26,6 +27,7 @@ pub struct App {
     pub(crate) wakeups: Wakeups,
     pub(crate) sink: Sink,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) estimator: Arc<Estimator>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) limits: RequestLimits,
     pub(crate) links: Links,
@@ -63,9 +65,22 @@ impl App {
                 "datasets",
                 &mut problems,
             ),
+            sound(
+                ClickHouse::new(&config.clickhouse),
+                "clickhouse",
+                &mut problems,
+            ),
             sound(Verifier::new(&config.auth), "auth", &mut problems),
         );
-        let (Some(pool), Some(wakeups), Some(sink), Some(catalogue), Some(verifier)) = parts else {
+        let (
+            Some(pool),
+            Some(wakeups),
+            Some(sink),
+            Some(catalogue),
+            Some(clickhouse),
+            Some(verifier),
+        ) = parts
+        else {
             return Err(SetupError(problems));
         };
         let links = Links::new(config.http.public_url.as_ref());
@@ -82,6 +97,7 @@ impl App {
             wakeups,
             sink,
             catalogue: Arc::new(catalogue),
+            estimator: Arc::new(Estimator::new(clickhouse, config.estimate)),
             verifier: Arc::new(verifier),
             limits: config.limits.into(),
             links,

@@ -10,7 +10,7 @@ use runtime::logging::LogConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use sink::S3Config;
-use source::DatasetsConfig;
+use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
 use url::Url;
 
@@ -23,12 +23,16 @@ pub struct Config {
     pub auth: AuthConfig,
     /// How large a request may be.
     pub limits: LimitsConfig,
+    /// What estimates may cost.
+    pub estimate: EstimateConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.
     pub redis: QueueConfig,
     /// The bucket.
     pub s3: S3Config,
+    /// ClickHouse, for estimates.
+    pub clickhouse: ClickHouseConfig,
     /// The catalogue.
     pub datasets: DatasetsConfig,
     /// The log.
@@ -103,6 +107,16 @@ pub struct LimitsConfig {
     pub max_filter_values: usize,
     /// Bytes of one text value.
     pub max_filter_value_bytes: usize,
+}
+
+/// The section `estimate`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EstimateConfig {
+    /// How long ClickHouse may count the rows of one.
+    pub count_timeout_ms: u64,
+    /// How many are made at the same time, on this process.
+    pub max_concurrent: u16,
 }
 
 impl From<LimitsConfig> for RequestLimits {

@@ -25,6 +25,7 @@ use crate::routes;
     ),
     paths(
         routes::create_export::create_export,
+        routes::estimate_export::estimate_export,
         routes::list_exports::list_exports,
         routes::list_datasets::list_datasets,
         routes::get_export::get_export,
@@ -74,7 +75,7 @@ struct WholeObjects;
 impl Modify for WholeObjects {
     fn modify(&self, description: &mut Description) {
         let schemas = &mut description.components.get_or_insert_default().schemas;
-        for name in ["Dataset", "Export", "Manifest", "Page"] {
+        for name in ["Dataset", "Estimate", "Export", "Manifest", "Page"] {
             if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
                 schema.required = schema.properties.keys().cloned().collect();
             }

@@ -3,6 +3,7 @@
 mod bucket;
 mod cancel;
 mod docs;
+mod estimates;
 mod exports;
 mod faults;
 mod files;

@@ -1,7 +1,6 @@
 //! `POST /api/v1/export`: a new job.
 
 mod idempotency;
-mod validate;
 
 use axum::Json;
 use axum::extract::State;
@@ -23,7 +22,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::representation::JobRepresentation;
 use crate::routes::POLL_AFTER;
 use crate::routes::create_export::idempotency::IdempotencyKey;
-use crate::routes::create_export::validate::validate;
+use crate::routes::validate::validate;
 
 /// Why no job was made.
 #[derive(Debug, thiserror::Error)]
@@ -101,7 +100,7 @@ pub async fn create_export(
     key: Option<IdempotencyKey>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, CreateExportError> {
-    let request = validate(&body, &app.limits, &app.catalogue, principal.organization)
+    let (request, _) = validate(&body, &app.limits, &app.catalogue, principal.organization)
         .map_err(CreateExportError::Invalid)?;
     let keyed = key.map(|key| key.with(principal, body));
     let mut tx = app.pool.begin().await.map_err(StoreError::from)?;

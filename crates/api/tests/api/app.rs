@@ -97,8 +97,12 @@ impl TestApp {
              [redis]\nurl = {redis:?}\nname = {queue:?}\n\
              [s3]\nendpoint = {endpoint:?}\nregion = {region:?}\nbucket = {bucket:?}\n\
              access_key_id = {key:?}\nsecret_access_key = {secret:?}\nforce_path_style = true\n\
+             [clickhouse]\nurl = {clickhouse:?}\nuser = {user:?}\npassword = {password:?}\n\
              [auth]\nhs256_secret = {SECRET:?}\n",
             redis = env.redis_url,
+            clickhouse = env.clickhouse_url,
+            user = env.clickhouse_user,
+            password = env.clickhouse_password,
             queue = format!("test-{}", Uuid::new_v4()),
             endpoint = s3.endpoint,
             region = s3.region,

@@ -7,6 +7,7 @@ mod create;
 mod datasets;
 mod delete;
 mod download;
+mod estimate;
 mod events;
 mod health;
 mod http;

@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the handlers and the types that they send.
 
+mod examples;
 mod problems;
 mod request;
 pub(crate) mod vocabulary;
@@ -11,8 +12,8 @@ use utoipa::{Modify, OpenApi};
 
 pub(crate) use crate::openapi::request::ExportRequestSchema;
 
+use crate::openapi::examples::Examples;
 use crate::openapi::problems::Problems;
-use crate::openapi::request::Examples;
 use crate::problem::Document;
 use crate::routes;
 

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use domain::{Compression, Format, Op, options_schema};
 use serde_json::{Value, json};
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
-use utoipa::{Modify, PartialSchema, ToSchema};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The schema of a request.
 pub(crate) struct ExportRequestSchema;
@@ -77,30 +76,8 @@ fn options() -> Value {
     options
 }
 
-/// Adds examples to the operation that takes the body, which must be there.
-pub(super) struct Examples;
-
-impl Modify for Examples {
-    fn modify(&self, description: &mut OpenApi) {
-        let body = description
-            .paths
-            .paths
-            .get_mut("/api/v1/export")
-            .and_then(|item| item.post.as_mut())
-            .and_then(|operation| operation.request_body.as_mut());
-        let Some(RefOr::T(body)) = body else { return };
-        body.required = Some(Required::True);
-        for content in body.content.values_mut() {
-            let RefOr::T(content) = content else { continue };
-            for (name, summary, value) in examples() {
-                let example = ExampleBuilder::new().summary(summary).value(Some(value));
-                content.examples.insert(name.to_owned(), example.into());
-            }
-        }
-    }
-}
-
-fn examples() -> [(&'static str, &'static str, Value); 4] {
+/// Requests that are accepted: a name, a summary and the body.
+pub(super) fn examples() -> [(&'static str, &'static str, Value); 4] {
     [
         (
             "smallest",

@@ -57,7 +57,7 @@ pub(crate) struct Page<'a> {
 impl<'a> Page<'a> {
     /// Shows the jobs of a page; one more behind them tells that there is a next one.
     pub(crate) fn of(jobs: &'a [ExportJob], query: &PageQuery, links: &Links) -> Self {
-        let shown = jobs.get(..query.limit.into()).unwrap_or(jobs);
+        let shown = jobs.get(..usize::from(query.limit)).unwrap_or(jobs);
         let last = shown.last().filter(|_| shown.len() < jobs.len());
         let next = last.map(|last| {
             let position = Position {

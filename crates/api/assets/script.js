@@ -32,7 +32,7 @@ function examples(content) {
   return Object.values(content.examples ?? {}).map((example) =>
     element("details", [
       element("summary", example.summary),
-      element("pre", JSON.stringify(example.value, null, 2)),
+      element("pre", typeof example.value === "string" ? example.value : JSON.stringify(example.value, null, 2)),
     ]));
 }
 

@@ -10,7 +10,7 @@ use runtime::chain;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
-use source::Catalogue;
+use source::{Catalogue, ClickHouse};
 use store::quotas::QuotasConfig;
 use store::{PgPool, StoreError};
 use tokio_util::task::TaskTracker;
@@ -18,6 +18,7 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
+use crate::estimate::Estimator;
 use crate::links::Links;
 use crate::rate::RateLimits;
 use crate::scrape::Scrape;
@@ -30,6 +31,7 @@ pub struct App {
     pub(crate) wakeups: Wakeups,
     pub(crate) sink: Sink,
     pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) estimator: Arc<Estimator>,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) limits: LimitsConfig,
     pub(crate) quotas: Arc<QuotasConfig>,
@@ -69,9 +71,22 @@ impl App {
                 "datasets",
                 &mut problems,
             ),
+            sound(
+                ClickHouse::new(&config.clickhouse),
+                "clickhouse",
+                &mut problems,
+            ),
             sound(Verifier::new(&config.auth), "auth", &mut problems),
         );
-        let (Some(pool), Some(wakeups), Some(sink), Some(catalogue), Some(verifier)) = parts else {
+        let (
+            Some(pool),
+            Some(wakeups),
+            Some(sink),
+            Some(catalogue),
+            Some(clickhouse),
+            Some(verifier),
+        ) = parts
+        else {
             return Err(SetupError(problems));
         };
         let links = Links::new(config.http.public_url.as_ref());
@@ -88,6 +103,7 @@ impl App {
             wakeups,
             sink,
             catalogue: Arc::new(catalogue),
+            estimator: Arc::new(Estimator::new(clickhouse, config.estimate)),
             verifier: Arc::new(verifier),
             limits: config.limits,
             quotas: Arc::new(config.quotas.clone()),

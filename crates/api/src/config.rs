@@ -10,7 +10,7 @@ use runtime::traces::TracesConfig;
 use secrecy::SecretString;
 use serde::Deserialize;
 use sink::S3Config;
-use source::DatasetsConfig;
+use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
 use store::quotas::{Quota, QuotasConfig};
 use url::Url;
@@ -30,12 +30,16 @@ pub struct Config {
     pub quotas: QuotasConfig,
     /// How often organizations may ask.
     pub rate_limit: RateLimitConfig,
+    /// What estimates may cost.
+    pub estimate: EstimateConfig,
     /// Postgres.
     pub postgres: PostgresConfig,
     /// Redis.
     pub redis: QueueConfig,
     /// The bucket.
     pub s3: S3Config,
+    /// ClickHouse, for estimates.
+    pub clickhouse: ClickHouseConfig,
     /// The catalogue.
     pub datasets: DatasetsConfig,
     /// The log.
@@ -129,6 +133,16 @@ pub struct LimitsConfig {
     pub max_filter_values: usize,
     /// Bytes of one text value.
     pub max_filter_value_bytes: usize,
+}
+
+/// The section `estimate`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EstimateConfig {
+    /// How long ClickHouse may count the rows of one.
+    pub count_timeout_ms: u64,
+    /// How many are made at the same time, on this process.
+    pub max_concurrent: u16,
 }
 
 impl LimitsConfig {

@@ -3,9 +3,10 @@
 use std::convert::Infallible;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{IF_NONE_MATCH, InvalidHeaderValue};
+use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, InvalidHeaderValue};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -58,6 +59,24 @@ impl IfNoneMatch {
             Self::Any => true,
             Self::Tags(tags) => tags.contains(&etag.0),
         }
+    }
+
+    /// Answers 200 with a representation, which is JSON, or 304 when the client has it.
+    ///
+    /// # Errors
+    ///
+    /// When the tag is no header, which never happens to letters and digits.
+    pub(crate) fn answer(
+        &self,
+        etag: &EntityTag,
+        body: &str,
+    ) -> Result<Response, InvalidHeaderValue> {
+        let tag = [(ETAG, etag.header()?)];
+        if self.has(etag) {
+            return Ok((StatusCode::NOT_MODIFIED, tag).into_response());
+        }
+        let json = [(CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+        Ok((tag, json, body.to_owned()).into_response())
     }
 
     fn of(headers: &HeaderMap) -> Self {

@@ -5,6 +5,7 @@ mod auth;
 mod client;
 mod config;
 mod entity_tag;
+mod estimate;
 mod json;
 mod links;
 mod metrics;
@@ -25,8 +26,11 @@ mod watch;
 pub use app::{App, SetupError};
 pub use auth::{AuthError, AuthSetupError, Principal, Verifier};
 pub use client::Client;
-pub use config::{AuthConfig, Config, HttpConfig, LimitsConfig, RateLimitConfig};
+pub use config::{
+    AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig,
+};
 pub use entity_tag::IfNoneMatch;
+pub use estimate::TooManyEstimates;
 pub use json::JsonBody;
 pub use links::Links;
 pub use problem::{Problem, ProblemCode};

@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the handlers and the types that they send.
 
+mod examples;
 mod problems;
 mod request;
 pub(crate) mod vocabulary;
@@ -11,8 +12,8 @@ use utoipa::{Modify, OpenApi};
 
 pub(crate) use crate::openapi::request::ExportRequestSchema;
 
+use crate::openapi::examples::Examples;
 use crate::openapi::problems::Problems;
-use crate::openapi::request::Examples;
 use crate::problem::Document;
 use crate::routes;
 
@@ -25,7 +26,9 @@ use crate::routes;
     ),
     paths(
         routes::create_export::create_export,
+        routes::estimate_export::estimate_export,
         routes::list_exports::list_exports,
+        routes::list_datasets::list_datasets,
         routes::get_export::get_export,
         routes::delete_export::delete_export,
         routes::watch_export::watch_export,
@@ -73,7 +76,7 @@ struct WholeObjects;
 impl Modify for WholeObjects {
     fn modify(&self, description: &mut Description) {
         let schemas = &mut description.components.get_or_insert_default().schemas;
-        for name in ["Export", "Manifest", "Page"] {
+        for name in ["Dataset", "Estimate", "Export", "Manifest", "Page"] {
             if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
                 schema.required = schema.properties.keys().cloned().collect();
             }

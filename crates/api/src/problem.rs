@@ -15,6 +15,7 @@ use store::StoreError;
 use store::quotas::{Exceeded, Resource};
 use utoipa::ToSchema;
 
+use crate::estimate::TooManyEstimates;
 use crate::openapi::vocabulary;
 pub use crate::problem::code::ProblemCode;
 use crate::watch::TooManyWatchers;
@@ -189,6 +190,15 @@ impl From<TooManyWatchers> for Problem {
     fn from(error: TooManyWatchers) -> Self {
         let detail = "Please try again in a few seconds, or ask without waiting.";
         Self::new(ProblemCode::TooManyWatchers, detail)
+            .header(RETRY_AFTER, HeaderValue::from_static("5"))
+            .caused_by(error)
+    }
+}
+
+impl From<TooManyEstimates> for Problem {
+    fn from(error: TooManyEstimates) -> Self {
+        let detail = "Please try again in a few seconds, or request the export right away.";
+        Self::new(ProblemCode::TooManyEstimates, detail)
             .header(RETRY_AFTER, HeaderValue::from_static("5"))
             .caused_by(error)
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -18,8 +18,9 @@ use crate::middleware::{
 };
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
-    create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
-    get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
+    create_export, delete_export, docs, docs_script, docs_style, download_export, estimate_export,
+    get_export, get_manifest, healthz, list_datasets, list_exports, openapi_json, readyz,
+    watch_export,
 };
 
 /// Builds the service.
@@ -27,6 +28,8 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
     let places = Arc::new(Semaphore::new(config.max_requests.get().into()));
     let exports = Router::new()
         .route("/api/v1/export", get(list_exports).post(create_export))
+        .route("/api/v1/export/datasets", get(list_datasets))
+        .route("/api/v1/export/estimate", post(estimate_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))

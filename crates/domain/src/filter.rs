@@ -55,6 +55,9 @@ macro_rules! ops {
         pub enum Op { $($(#[$doc])* $name,)* }
 
         impl Op {
+            /// Every operator.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
             /// Every operator, as it stands in a request.
             pub const NAMES: &[&str] = &[$($text,)*];
 

@@ -3,6 +3,7 @@
 //! Everything here is parsed once and never checked again: a value of one of these types is valid.
 
 mod clock;
+mod contents;
 mod error;
 mod filter;
 mod ids;
@@ -16,6 +17,7 @@ mod trace_parent;
 mod violation;
 
 pub use clock::{Clock, SystemClock};
+pub use contents::{FileColumn, FileContents};
 pub use error::{Classify, ErrorClass, ErrorCode, Failure};
 pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
 pub use ids::{JobId, OrganizationId, UserId, WorkerId};
@@ -24,7 +26,7 @@ pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,
 };
-pub use request::{DataType, ExportRequest, RequestLimits};
+pub use request::{DataType, ExportRequest, RequestLimits, options_schema};
 pub use time::parse_time;
 pub use time_range::TimeRange;
 pub use trace_parent::TraceParent;

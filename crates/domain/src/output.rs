@@ -17,6 +17,9 @@ macro_rules! closed_set {
         }
 
         impl $name {
+            /// Every value.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// Every value, as it stands in a request.
             pub const NAMES: &[&str] = &[$($text,)*];
 
@@ -172,7 +175,35 @@ pub enum Output {
     },
 }
 
+impl Format {
+    /// Returns the compressions that can be around a file of the format.
+    pub fn compressions(self) -> &'static [Compression] {
+        match self {
+            Self::Csv | Self::Json => Compression::ALL,
+            Self::Parquet => &[Compression::None],
+        }
+    }
+}
+
 impl Output {
+    /// Returns what a request gets that names only the format.
+    pub fn default_of(format: Format) -> Self {
+        let compression = Compression::Gzip;
+        match format {
+            Format::Csv => Self::Csv {
+                options: CsvOptions::default(),
+                compression,
+            },
+            Format::Json => Self::Json {
+                options: JsonOptions::default(),
+                compression,
+            },
+            Format::Parquet => Self::Parquet {
+                options: ParquetOptions::default(),
+            },
+        }
+    }
+
     /// Returns the format.
     pub fn format(&self) -> Format {
         match self {

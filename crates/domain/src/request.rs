@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::filter::{FilterLimits, Filters};
 use crate::members::{Members, one, one_of, text};
 use crate::output::{Compression, Format, Output, RowOrder};
+pub use crate::request::options::options_schema;
 use crate::request::options::{Options, options};
 use crate::time::parse_time;
 use crate::time_range::TimeRange;

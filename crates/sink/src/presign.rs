@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
 use domain::{Clock, SystemClock};
 
 use crate::client::Sink;
@@ -33,6 +33,22 @@ impl fmt::Debug for PresignedUrl {
     }
 }
 
+/// What signs one link.
+struct Signer {
+    client: Client,
+    config: PresigningConfig,
+    expires_in: Duration,
+}
+
+impl Signer {
+    fn link(self, request: &PresignedRequest) -> PresignedUrl {
+        PresignedUrl {
+            url: request.uri().to_owned(),
+            expires_in: self.expires_in,
+        }
+    }
+}
+
 impl Sink {
     /// Signs a link to an object that makes a browser save it under its name.
     ///
@@ -48,33 +64,65 @@ impl Sink {
         kind: &ObjectKind,
         ttl: Duration,
     ) -> Result<PresignedUrl, SinkError> {
-        let credentials = self
-            .credentials
-            .provide_credentials()
-            .await
-            .map_err(|error| SinkError::unavailable("GetObject", error))?;
-        // The storage judges a signature by the time of day, so no other clock would do.
-        let now = SystemClock.now().into();
-        let expires_in = [self.longest_link, SEVEN_DAYS, life(&credentials, now)]
-            .into_iter()
-            .fold(ttl, Duration::min);
-        let signature = PresigningConfig::builder()
-            .start_time(now)
-            .expires_in(expires_in)
-            .build()
-            .map_err(|error| SinkError::unavailable("GetObject", error))?;
-        let config = self.presigner.clone().credentials_provider(credentials);
-        let request = Client::from_conf(config.build())
+        let signer = self.signer("GetObject", ttl).await?;
+        let request = signer
+            .client
             .get_object()
             .bucket(&self.bucket)
             .key(key)
             .response_content_type(&kind.content_type)
             .response_content_disposition(kind.disposition())
-            .presigned(signature)
+            .presigned(signer.config.clone())
             .await
             .map_err(SinkError::of("GetObject"))?;
-        Ok(PresignedUrl {
-            url: request.uri().to_owned(),
+        Ok(signer.link(&request))
+    }
+
+    /// Signs a link to the headers of an object: a signature holds for one method only.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Unavailable`] when there are no credentials.
+    pub async fn presign_head(
+        &self,
+        key: &str,
+        kind: &ObjectKind,
+        ttl: Duration,
+    ) -> Result<PresignedUrl, SinkError> {
+        let signer = self.signer("HeadObject", ttl).await?;
+        let request = signer
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .response_content_type(&kind.content_type)
+            .response_content_disposition(kind.disposition())
+            .presigned(signer.config.clone())
+            .await
+            .map_err(SinkError::of("HeadObject"))?;
+        Ok(signer.link(&request))
+    }
+
+    async fn signer(&self, operation: &'static str, ttl: Duration) -> Result<Signer, SinkError> {
+        let credentials = self
+            .credentials
+            .provide_credentials()
+            .await
+            .map_err(|error| SinkError::unavailable(operation, error))?;
+        // The storage judges a signature by the time of day, so no other clock would do.
+        let now = SystemClock.now().into();
+        let expires_in = [self.longest_link, SEVEN_DAYS, life(&credentials, now)]
+            .into_iter()
+            .fold(ttl, Duration::min);
+        let config = PresigningConfig::builder()
+            .start_time(now)
+            .expires_in(expires_in)
+            .build()
+            .map_err(|error| SinkError::unavailable(operation, error))?;
+        let client = self.presigner.clone().credentials_provider(credentials);
+        Ok(Signer {
+            client: Client::from_conf(client.build()),
+            config,
             expires_in,
         })
     }

@@ -23,6 +23,10 @@ pub struct Catalogue {
 /// Something that can be exported: rows of one or several tables, in time order.
 #[derive(Debug)]
 pub(crate) struct Dataset {
+    /// What people call it.
+    pub(crate) title: Option<String>,
+    /// What it is, in a sentence.
+    pub(crate) description: Option<String>,
     /// The tables, quoted; their rows are taken together.
     pub(crate) tables: Vec<String>,
     /// The expression of the time that rows are selected and ordered by.
@@ -102,6 +106,12 @@ impl Catalogue {
         } else {
             Err(CatalogueError(errors))
         }
+    }
+
+    /// Returns all datasets with their names, sorted.
+    pub(crate) fn datasets(&self) -> impl Iterator<Item = (&str, &Dataset)> {
+        let datasets = self.datasets.iter();
+        datasets.map(|(name, dataset)| (name.as_str(), &**dataset))
     }
 
     /// Returns the dataset of that name.

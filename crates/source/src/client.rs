@@ -91,14 +91,28 @@ impl ClickHouse {
     where
         R: RowOwned + RowRead,
     {
+        self.fetch_within(statement, self.first_timeout(), &[])
+            .await
+    }
+
+    /// The same within `timeout`, with `settings` over those that all queries have.
+    pub(crate) async fn fetch_within<R>(
+        &self,
+        statement: Statement,
+        timeout: Duration,
+        settings: &[(&'static str, String)],
+    ) -> Result<Vec<R>, SourceError>
+    where
+        R: RowOwned + RowRead,
+    {
         let mut query = self.client.query_raw(&statement.sql);
-        for (name, value) in self.settings.iter() {
+        for (name, value) in self.settings.iter().chain(settings) {
             query = query.with_setting(*name, value);
         }
         for (name, parameter) in statement.parameters {
             query = query.with_setting(format!("param_{name}"), parameter.to_string());
         }
-        let (timeout, asked) = (self.first_timeout(), Instant::now());
+        let asked = Instant::now();
         let answer = tokio::time::timeout(timeout, query.fetch_all())
             .await
             .map_err(|_| SourceError::Stalled(timeout))

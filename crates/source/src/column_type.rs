@@ -267,21 +267,27 @@ impl<'a> Parser<'a> {
     }
 }
 
-impl fmt::Display for ColumnType {
+impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            Kind::Scalar(scalar) => f.write_str(scalar.as_str())?,
-            Kind::Map => f.write_str("map<string, string>")?,
-            Kind::List(element) => write!(f, "list<{element}>")?,
-            Kind::Struct(members) => {
+        match self {
+            Self::Scalar(scalar) => f.write_str(scalar.as_str()),
+            Self::Map => f.write_str("map<string, string>"),
+            Self::List(element) => write!(f, "list<{element}>"),
+            Self::Struct(members) => {
                 f.write_str("struct<")?;
                 for (index, (name, member)) in members.iter().enumerate() {
                     let comma = if index == 0 { "" } else { ", " };
                     write!(f, "{comma}{name}: {member}")?;
                 }
-                f.write_str(">")?;
+                f.write_str(">")
             }
         }
+    }
+}
+
+impl fmt::Display for ColumnType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
         f.write_str(if self.nullable { "?" } else { "" })
     }
 }

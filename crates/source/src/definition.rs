@@ -40,6 +40,8 @@ enum OneOrMany {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawDataset {
+    title: Option<String>,
+    description: Option<String>,
     table: OneOrMany,
     time: String,
     coarse_time: Option<String>,
@@ -102,6 +104,8 @@ impl Checker<'_> {
             columns.extend(self.column(column, tables.len()));
         }
         Dataset {
+            title: raw.title,
+            description: raw.description,
             tables,
             time: raw.time,
             coarse_time: raw.coarse_time,

@@ -205,6 +205,15 @@ const TEXT_OPS: &[Op] = &[
     Op::Exists,
 ];
 
+/// Returns the operators that a filter on a column can have; on a key of it, if it is a map.
+pub(crate) fn operators(column: &Column) -> &'static [Op] {
+    match column.value_type.kind {
+        _ if !column.filterable => &[],
+        Kind::Scalar(scalar) => ops(scalar),
+        _ => Op::ALL,
+    }
+}
+
 /// Returns the operators that values of a type have.
 fn ops(scalar: Scalar) -> &'static [Op] {
     match scalar {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use domain::{ExportRequest, OrganizationId, Pointer, RowOrder, TimeRange, Violation};
+use domain::{ExportRequest, FileColumn, OrganizationId, Pointer, RowOrder, TimeRange, Violation};
 
 use crate::catalogue::{Catalogue, Dataset};
 use crate::column_type::ColumnType;
@@ -28,6 +28,19 @@ impl Query {
     /// Returns the schema of the file.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// Returns the columns of the file.
+    pub fn columns(&self) -> Vec<FileColumn> {
+        let columns = self.columns.iter().map(|index| {
+            let column = &self.dataset.columns[*index];
+            FileColumn {
+                name: column.name.clone(),
+                value_type: column.value_type.kind.to_string(),
+                nullable: column.value_type.nullable,
+            }
+        });
+        columns.collect()
     }
 
     /// Returns the statement that reads all rows, with its parameters. It shows the values of

@@ -32,9 +32,6 @@ const CHUNKS_AHEAD: usize = 8;
 /// as long as looking at some twenty.
 const MOST_READ: u64 = 8;
 
-/// What `EXPLAIN ESTIMATE` says of a table: database, name, parts, rows and marks.
-type Estimate = (String, String, u64, u64, u64);
-
 /// What one reading may hold in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimits {
@@ -217,14 +214,11 @@ impl Reading {
     }
 
     async fn rows_to_look_at(&self, range: TimeRange) -> Result<u64, SourceError> {
-        let statement = sql::estimate(&self.query, range);
-        let estimates: Result<Vec<Estimate>, _> = self.clickhouse.fetch_all(statement).await;
-        match estimates {
-            Ok(estimates) => Ok(estimates.iter().map(|(.., rows, _)| rows).sum()),
-            // Whoever may read a table may still not be told of it.
-            Err(SourceError::Engine(_)) => Ok(0),
-            Err(error) => Err(error),
-        }
+        let patience = self.clickhouse.first_timeout();
+        let looking = self
+            .clickhouse
+            .rows_to_look_at(&self.query, range, patience);
+        looking.await
     }
 
     /// Reads a range in any order and sorts it, if it is not too large for that.

@@ -100,16 +100,9 @@ fn select(query: &Query, range: TimeRange, hidden: &[usize], order: &[&String]) 
         .map(|number| format!("_o{number}"))
         .collect();
     let inner = Builder::union(query, range, |table| {
-        let columns = columns.iter().enumerate().map(|(number, index)| {
-            let column = &dataset.columns[*index];
-            format!(
-                "{} AS _{number}",
-                selected(&column.sql[table], &column.value_type, query)
-            )
-        });
         let order = order.iter().zip(&order_names);
         let order = order.map(|(sql, name)| format!("{sql} AS {name}"));
-        columns.chain(order).collect()
+        numbered(query, &columns, table).chain(order).collect()
     });
     let mut sql = format!("SELECT {public}\nFROM (\n{}\n)", inner.sql);
     if !order.is_empty() {
@@ -120,6 +113,15 @@ fn select(query: &Query, range: TimeRange, hidden: &[usize], order: &[&String]) 
         sql,
         parameters: inner.parameters,
     }
+}
+
+/// Selects columns of one of the tables under their numbers.
+fn numbered(query: &Query, columns: &[usize], table: usize) -> impl Iterator<Item = String> {
+    columns.iter().enumerate().map(move |(number, index)| {
+        let column = &query.dataset.columns[*index];
+        let sql = selected(&column.sql[table], &column.value_type, query);
+        format!("{sql} AS _{number}")
+    })
 }
 
 /// Counts the rows of a range in buckets of `width_us` microseconds: the number of each bucket
@@ -166,6 +168,25 @@ pub(crate) fn count(query: &Query, slice: TimeRange) -> Statement {
     let inner = Builder::union(query, slice, |_| vec!["1".to_owned()]);
     Statement {
         sql: format!("SELECT count() AS rows\nFROM (\n{}\n)", inner.sql),
+        parameters: inner.parameters,
+    }
+}
+
+/// Measures some rows of a query, whichever come first: how many there are, and the bytes that their
+/// columns take in memory.
+pub(crate) fn sample(query: &Query, rows: u64) -> Statement {
+    let inner = Builder::union(query, query.range(), |table| {
+        numbered(query, &query.columns, table).collect()
+    });
+    let names: Vec<_> = (0..query.columns.len())
+        .map(|number| format!("_{number}"))
+        .collect();
+    Statement {
+        sql: format!(
+            "SELECT count() AS rows, sum(byteSize({})) AS bytes\nFROM (\nSELECT * FROM (\n{}\n)\nLIMIT {rows}\n)",
+            names.join(", "),
+            inner.sql
+        ),
         parameters: inner.parameters,
     }
 }

@@ -1,6 +1,7 @@
 //! Export jobs: requested, found again, claimed, worked on, ended.
 
 mod claim;
+mod costs;
 mod end;
 mod list;
 mod queue;
@@ -14,6 +15,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
+pub use costs::{Cost, costs};
 pub use end::{complete, fail, release, retry};
 pub use list::{Listing, Position, list};
 pub use queue::{Queue, queue};

@@ -5,6 +5,7 @@
 //! database's clock. What a worker writes is fenced by the token of its [`jobs::Claim`]: once
 //! another worker has the job, or the job has ended, every write is [`StoreError::LeaseLost`].
 
+pub mod contents;
 mod error;
 pub mod events;
 pub mod idempotency;

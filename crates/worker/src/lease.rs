@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{Classify, ErrorClass, ExportedFile, Failure, Progress};
+use domain::{Classify, ErrorClass, ExportedFile, Failure, FileContents, Progress};
 use store::jobs::{self, Claim};
 use store::removals::{self, Stored};
 use store::uploads::{self, Checkpoint, UploadPlan};
-use store::{PgPool, StoreError, acquire};
+use store::{PgPool, StoreError, acquire, contents};
 use tokio_util::sync::CancellationToken;
 
 use crate::deadline;
@@ -150,6 +150,7 @@ impl Lease {
         let conn = &mut *acquire(&self.pool).await?;
         let claim = &*self.claim;
         match *note {
+            Note::Contents(file) => contents::note(conn, claim, file).await,
             Note::Object { key } => uploads::begin_object(conn, claim, key).await,
             Note::Upload {
                 key,
@@ -233,6 +234,8 @@ impl Lease {
 /// What an attempt stores, before or after it does so.
 #[derive(Clone, Copy, Debug)]
 pub enum Note<'a> {
+    /// A file is begun.
+    Contents(&'a FileContents),
     /// An object is about to be stored with one request.
     Object {
         /// Its key.

@@ -4,6 +4,7 @@ mod bucket;
 mod cancel;
 mod dashboards;
 mod docs;
+mod estimates;
 mod exports;
 mod fairness;
 mod faults;

@@ -60,6 +60,13 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::RowQuotaExceeded,
             ProblemCode::ByteQuotaExceeded,
         ],
+        "estimate_export" => &[
+            ProblemCode::InvalidJson,
+            ProblemCode::BodyTooLarge,
+            ProblemCode::UnsupportedMediaType,
+            ProblemCode::InvalidRequest,
+            ProblemCode::TooManyEstimates,
+        ],
         "list_exports" => &[ProblemCode::InvalidRequest],
         "get_export" => &[
             ProblemCode::NotFound,

@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use domain::{Compression, Format, Op};
+use domain::{Compression, Format, Op, options_schema};
 use serde_json::{Value, json};
-use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
-use utoipa::{Modify, PartialSchema, ToSchema};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// The schema of a request.
 pub(crate) struct ExportRequestSchema;
@@ -57,38 +56,28 @@ fn schema() -> Value {
                 "type": "array", "items": { "type": "string" }, "minItems": 1,
                 "description": "Public names, in the order of the file; all by default.",
             },
-            "options": {
-                "type": "object",
-                "description": "order, and csv, json or parquet for the options of the format.",
-            },
+            "options": options(),
         },
     })
 }
 
-/// Adds examples to the operation that takes the body, which must be there.
-pub(super) struct Examples;
-
-impl Modify for Examples {
-    fn modify(&self, description: &mut OpenApi) {
-        let body = description
-            .paths
-            .paths
-            .get_mut("/api/v1/export")
-            .and_then(|item| item.post.as_mut())
-            .and_then(|operation| operation.request_body.as_mut());
-        let Some(RefOr::T(body)) = body else { return };
-        body.required = Some(Required::True);
-        for content in body.content.values_mut() {
-            let RefOr::T(content) = content else { continue };
-            for (name, summary, value) in examples() {
-                let example = ExampleBuilder::new().summary(summary).value(Some(value));
-                content.examples.insert(name.to_owned(), example.into());
-            }
+/// The options of all formats; a request has those of its own.
+fn options() -> Value {
+    let mut options = json!({
+        "type": "object", "additionalProperties": false, "properties": {},
+        "description": "order, and csv, json or parquet for the options of the format.",
+    });
+    for format in Format::ALL {
+        let of_format = options_schema(*format);
+        for (name, option) in of_format["properties"].as_object().into_iter().flatten() {
+            options["properties"][name] = option.clone();
         }
     }
+    options
 }
 
-fn examples() -> [(&'static str, &'static str, Value); 4] {
+/// Requests that are accepted: a name, a summary and the body.
+pub(super) fn examples() -> [(&'static str, &'static str, Value); 4] {
     [
         (
             "smallest",

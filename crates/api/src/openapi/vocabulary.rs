@@ -1,6 +1,6 @@
 //! Schemas of the words that the domain defines, so that the document knows what the code knows.
 
-use domain::{Compression, ErrorCode, Format, JobStatus};
+use domain::{Compression, ErrorCode, Format, JobStatus, Op};
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 
 use crate::problem::ProblemCode;
@@ -18,6 +18,17 @@ pub(crate) fn format() -> Object {
 /// The compressions around files.
 pub(crate) fn compression() -> Object {
     names(Compression::NAMES.iter().copied())
+}
+
+/// The compressions that go with something.
+pub(crate) fn compressions() -> Schema {
+    ArrayBuilder::new().items(compression()).into()
+}
+
+/// The operators of filters that go with something.
+pub(crate) fn operators() -> Schema {
+    let names = names(Op::NAMES.iter().copied());
+    ArrayBuilder::new().items(names).into()
 }
 
 /// Why jobs fail.

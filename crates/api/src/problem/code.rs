@@ -92,6 +92,8 @@ problem_codes! {
     Overloaded = "overloaded", SERVICE_UNAVAILABLE, "The service has too much to do at the moment.";
     /// As many clients wait for changes as one process lets in (`http.max_watchers`).
     TooManyWatchers = "too_many_watchers", SERVICE_UNAVAILABLE, "Too many clients wait for changes.";
+    /// As many estimates are made as one process makes at once (`estimate.max_concurrent`).
+    TooManyEstimates = "too_many_estimates", SERVICE_UNAVAILABLE, "Too many estimates are made at once.";
     /// The call took longer than the service allows.
     Timeout = "timeout", SERVICE_UNAVAILABLE, "The call took too long.";
 }

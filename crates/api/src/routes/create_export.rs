@@ -1,7 +1,6 @@
 //! `POST /api/v1/export`: a new job.
 
 mod idempotency;
-mod validate;
 
 use axum::Json;
 use axum::extract::State;
@@ -25,7 +24,7 @@ use crate::problem::{Problem, ProblemCode};
 use crate::representation::JobRepresentation;
 use crate::routes::POLL_AFTER;
 use crate::routes::create_export::idempotency::IdempotencyKey;
-use crate::routes::create_export::validate::validate;
+use crate::routes::validate::validate;
 
 /// Why no job was made.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +108,7 @@ pub async fn create_export(
 ) -> Result<Response, CreateExportError> {
     let quota = app.quotas.of(principal.organization);
     let limits = app.limits.of(&quota);
-    let request = validate(&body, &limits, &app.catalogue, principal.organization)
+    let (request, _) = validate(&body, &limits, &app.catalogue, principal.organization)
         .map_err(CreateExportError::Invalid)?;
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),

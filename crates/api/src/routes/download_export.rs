@@ -70,16 +70,17 @@ impl IntoResponse for DownloadExportError {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Download<'a> {
     /// Whoever has it has the file.
-    url: String,
+    pub(crate) url: String,
     /// When the URL ends.
-    expires_at: DateTime<Utc>,
-    name: String,
-    size_bytes: u64,
-    sha256: &'a str,
+    pub(crate) expires_at: DateTime<Utc>,
+    pub(crate) name: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) sha256: &'a str,
 }
 
 /// Answers 302 to a fresh presigned URL, or with `?redirect=false` 200 with the URL in the body,
-/// and writes into the audit trail that it did. Asked with HEAD, it writes nothing.
+/// and writes into the audit trail that it did. Asked with HEAD, it writes nothing, and the URL is for
+/// HEAD, too.
 ///
 /// # Errors
 ///
@@ -118,7 +119,12 @@ pub async fn download_export(
         file_name: job.request.file_name(),
     };
     let now = SystemClock.now();
-    let link = app.sink.presign(&file.object_key, &kind, LINK_LIFE).await?;
+    let key = &file.object_key;
+    let link = if method == Method::HEAD {
+        app.sink.presign_head(key, &kind, LINK_LIFE).await?
+    } else {
+        app.sink.presign(key, &kind, LINK_LIFE).await?
+    };
     if method != Method::HEAD {
         let actor = client.acting_for(principal.user);
         events::append(&mut connection, id, EventKind::Downloaded, Some(&actor)).await?;

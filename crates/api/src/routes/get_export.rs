@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use axum::http::header::{CONTENT_TYPE, ETAG, InvalidHeaderValue, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::header::{InvalidHeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use domain::Violation;
 use store::StoreError;
@@ -136,14 +135,9 @@ async fn change(
 }
 
 fn answer(shown: &Snapshot, condition: &IfNoneMatch) -> Result<Response, InvalidHeaderValue> {
-    let mut headers = HeaderMap::new();
-    headers.insert(ETAG, shown.etag.header()?);
+    let mut response = condition.answer(&shown.etag, &shown.body)?;
     if !shown.has_ended() {
-        headers.insert(RETRY_AFTER, POLL_AFTER);
+        response.headers_mut().insert(RETRY_AFTER, POLL_AFTER);
     }
-    if condition.has(&shown.etag) {
-        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-    }
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok((headers, shown.body.clone()).into_response())
+    Ok(response)
 }

@@ -4,7 +4,10 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use domain::{Compression, DataType, ExportJob, ExportedFile, Format, JobId, OrganizationId};
+use domain::{
+    Compression, DataType, ExportJob, ExportedFile, FileColumn, FileContents, Format, JobId,
+    OrganizationId,
+};
 use serde::Serialize;
 use serde_json::Value;
 use store::StoreError;
@@ -68,18 +71,40 @@ pub(crate) struct Manifest<'a> {
     /// As they were posted; null for every row of the window.
     #[schema(value_type = Option<Object>)]
     filters: Option<&'a Value>,
-    /// In the order of the file; null for all that the dataset has.
-    columns: Option<&'a [String]>,
+    /// In the order of the file; null where its worker did not say.
+    columns: Option<Vec<ManifestColumn<'a>>>,
     /// With the defaults filled in.
     #[schema(value_type = Object)]
     options: Value,
     requested_at: DateTime<Utc>,
-    /// The version of the service that says all this.
-    service_version: &'static str,
+    /// The version of the worker that wrote the file; null where it did not say.
+    service_version: Option<&'a str>,
+}
+
+/// A column of the file, as `GET /api/v1/export/datasets` describes it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct ManifestColumn<'a> {
+    name: &'a str,
+    r#type: &'a str,
+    nullable: bool,
+}
+
+impl<'a> From<&'a FileColumn> for ManifestColumn<'a> {
+    fn from(column: &'a FileColumn) -> Self {
+        Self {
+            name: &column.name,
+            r#type: &column.value_type,
+            nullable: column.nullable,
+        }
+    }
 }
 
 impl<'a> Manifest<'a> {
-    fn new(job: &'a ExportJob, file: &'a ExportedFile) -> Self {
+    pub(crate) fn new(
+        job: &'a ExportJob,
+        file: &'a ExportedFile,
+        contents: Option<&'a FileContents>,
+    ) -> Self {
         let request = &job.request;
         Self {
             job_id: job.id,
@@ -95,10 +120,10 @@ impl<'a> Manifest<'a> {
             start_time: request.range.start(),
             end_time: request.range.end(),
             filters: request.filters.as_ref().map(domain::Filters::as_posted),
-            columns: request.columns.as_deref(),
+            columns: contents.map(|contents| contents.columns.iter().map(Into::into).collect()),
             options: request.options_json(),
             requested_at: job.created_at,
-            service_version: env!("CARGO_PKG_VERSION"),
+            service_version: contents.map(|contents| contents.service_version.as_str()),
         }
     }
 }
@@ -124,5 +149,6 @@ pub async fn get_manifest(
         .await?
         .ok_or(GetManifestError::NotFound)?;
     let file = file(&job)?;
-    Ok(Json(Manifest::new(&job, file)).into_response())
+    let contents = store::contents::get(&mut connection, id).await?;
+    Ok(Json(Manifest::new(&job, file, contents.as_ref())).into_response())
 }

@@ -1,14 +1,14 @@
 //! `GET /api/v1/export`: the caller's jobs, page by page.
 
 mod cursor;
-mod query;
+pub(crate) mod query;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{InvalidHeaderValue, LINK};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use domain::Violation;
+use domain::{ExportJob, Violation};
 use serde::Serialize;
 use store::StoreError;
 use store::jobs::{Listing, Position};
@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Principal;
+use crate::links::Links;
 use crate::problem::Problem;
 use crate::representation::JobRepresentation;
 use crate::routes::list_exports::query::PageQuery;
@@ -51,6 +52,26 @@ pub(crate) struct Page<'a> {
     exports: Vec<JobRepresentation<'a>>,
     /// The address of the next page; null on the last one.
     next: Option<String>,
+}
+
+impl<'a> Page<'a> {
+    /// Shows the jobs of a page; one more behind them tells that there is a next one.
+    pub(crate) fn of(jobs: &'a [ExportJob], query: &PageQuery, links: &Links) -> Self {
+        let shown = jobs.get(..usize::from(query.limit)).unwrap_or(jobs);
+        let last = shown.last().filter(|_| shown.len() < jobs.len());
+        let next = last.map(|last| {
+            let position = Position {
+                created_at: last.created_at,
+                id: last.id,
+            };
+            links.list(&query.after(position))
+        });
+        let exports = shown.iter().map(|job| JobRepresentation::new(job, links));
+        Self {
+            exports: exports.collect(),
+            next,
+        }
+    }
 }
 
 /// Answers 200 with the jobs that the user has requested for the organization, newest first. Where
@@ -92,25 +113,13 @@ pub async fn list_exports(
         limit: query.limit + 1,
     };
     let mut connection = store::acquire(&app.pool).await?;
-    let mut jobs = store::jobs::list(&mut connection, &listing).await?;
+    let jobs = store::jobs::list(&mut connection, &listing).await?;
     drop(connection);
-    let more = jobs.len() > usize::from(query.limit);
-    jobs.truncate(query.limit.into());
-    let next = jobs.last().filter(|_| more).map(|last| {
-        let position = Position {
-            created_at: last.created_at,
-            id: last.id,
-        };
-        app.links.list(&query.after(position))
-    });
+    let page = Page::of(&jobs, &query, &app.links);
     let mut headers = HeaderMap::new();
-    if let Some(next) = &next {
+    if let Some(next) = &page.next {
         let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\""))?;
         headers.insert(LINK, link);
     }
-    let exports = jobs
-        .iter()
-        .map(|job| JobRepresentation::new(job, &app.links))
-        .collect();
-    Ok((headers, Json(Page { exports, next })).into_response())
+    Ok((headers, Json(page)).into_response())
 }

@@ -31,18 +31,53 @@ enum Status {
 }
 
 #[derive(Clone, Debug, Serialize, ToSchema)]
-struct Dependencies {
-    postgres: Dependency,
-    redis: Dependency,
-    s3: Dependency,
+pub(crate) struct Dependencies {
+    pub(crate) postgres: Dependency,
+    pub(crate) redis: Dependency,
+    pub(crate) s3: Dependency,
+    pub(crate) clickhouse: Dependency,
 }
 
 /// Never the reason: it may name hosts and users. The log has it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-struct Dependency {
+pub(crate) struct Dependency {
     status: &'static str,
     #[schema(value_type = u64)]
     latency_ms: u128,
+}
+
+impl Readiness {
+    pub(crate) fn of(dependencies: Dependencies) -> Self {
+        let Dependencies {
+            postgres,
+            redis,
+            s3,
+            clickhouse,
+        } = &dependencies;
+        let rest_is_up = redis.up() && s3.up() && clickhouse.up();
+        let status = match (postgres.up(), rest_is_up) {
+            (true, true) => Status::Ready,
+            (true, false) => Status::Degraded,
+            (false, _) => Status::Down,
+        };
+        Self {
+            status,
+            dependencies,
+        }
+    }
+}
+
+impl Dependency {
+    pub(crate) fn new(is_up: bool, latency_ms: u128) -> Self {
+        Self {
+            status: if is_up { "up" } else { "down" },
+            latency_ms,
+        }
+    }
+
+    fn up(&self) -> bool {
+        self.status == "up"
+    }
 }
 
 /// Answers 200 when Postgres, without which nothing works, is up, else 503.
@@ -54,28 +89,23 @@ struct Dependency {
     ),
 )]
 pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let (postgres, redis, s3) = tokio::join!(
+    let (postgres, redis, s3, clickhouse) = tokio::join!(
         check("postgres", app.ready_timeout, store::ping(&app.pool)),
         check("redis", app.ready_timeout, app.wakeups.ping()),
         check("s3", app.ready_timeout, app.sink.ping()),
+        check("clickhouse", app.ready_timeout, app.estimator.ping()),
     );
-    let (code, status) = match (postgres.up(), redis.up() && s3.up()) {
-        (true, true) => (StatusCode::OK, Status::Ready),
-        (true, false) => (StatusCode::OK, Status::Degraded),
-        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, Status::Down),
-    };
-    let dependencies = Dependencies {
+    let readiness = Readiness::of(Dependencies {
         postgres,
         redis,
         s3,
+        clickhouse,
+    });
+    let code = match readiness.status {
+        Status::Ready | Status::Degraded => StatusCode::OK,
+        Status::Down => StatusCode::SERVICE_UNAVAILABLE,
     };
-    (
-        code,
-        Json(Readiness {
-            status,
-            dependencies,
-        }),
-    )
+    (code, Json(readiness))
 }
 
 async fn check<E: Error + 'static>(
@@ -93,14 +123,5 @@ async fn check<E: Error + 'static>(
     if let Some(error) = error {
         warn!(dependency = name, error, "dependency is down");
     }
-    Dependency {
-        status: if error.is_none() { "up" } else { "down" },
-        latency_ms: begin.elapsed().as_millis(),
-    }
-}
-
-impl Dependency {
-    fn up(&self) -> bool {
-        self.status == "up"
-    }
+    Dependency::new(error.is_none(), begin.elapsed().as_millis())
 }

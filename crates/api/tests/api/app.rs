@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api::{App, Config};
 use devstack::Env;
-use domain::{ExportedFile, Failure, JobId, WorkerId};
+use domain::{ExportedFile, Failure, FileColumn, FileContents, JobId, WorkerId};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use runtime::shutdown::Shutdown;
@@ -98,8 +98,12 @@ impl TestApp {
              [redis]\nurl = {redis:?}\nname = {queue:?}\n\
              [s3]\nendpoint = {endpoint:?}\nregion = {region:?}\nbucket = {bucket:?}\n\
              access_key_id = {key:?}\nsecret_access_key = {secret:?}\nforce_path_style = true\n\
+             [clickhouse]\nurl = {clickhouse:?}\nuser = {user:?}\npassword = {password:?}\n\
              [auth]\nhs256_secret = {SECRET:?}\n",
             redis = env.redis_url,
+            clickhouse = env.clickhouse_url,
+            user = env.clickhouse_user,
+            password = env.clickhouse_password,
             queue = format!("test-{}", Uuid::new_v4()),
             endpoint = s3.endpoint,
             region = s3.region,
@@ -196,6 +200,18 @@ impl TestApp {
             sha256: "ab".repeat(32),
         };
         let mut connection = store::acquire(&self.pool).await.unwrap();
+        let column = |name: &str, value_type: &str| FileColumn {
+            name: name.to_owned(),
+            value_type: value_type.to_owned(),
+            nullable: false,
+        };
+        let contents = FileContents {
+            columns: vec![column("timestamp", "timestamp"), column("body", "string")],
+            service_version: "1.2.3".to_owned(),
+        };
+        store::contents::note(&mut connection, &claim, &contents)
+            .await
+            .unwrap();
         store::jobs::complete(&mut connection, &claim, &file, "s3://b/k", retention)
             .await
             .unwrap();

@@ -26,14 +26,17 @@ async fn everything_is_up() {
 }
 
 #[tokio::test]
-async fn redis_and_s3_down_are_named_and_jobs_are_still_taken() {
+async fn all_but_postgres_may_be_down_and_jobs_are_still_taken() {
     let builder = TestApp::builder().await.with(|config| {
         config.redis.url = SecretString::from(format!("redis://:pw@{NOWHERE}"));
         config.s3.endpoint = Some(format!("http://{NOWHERE}").parse().unwrap());
+        config.clickhouse.url = format!("http://{NOWHERE}").parse().unwrap();
         config.http.ready_timeout_ms = 500;
     });
-    let answer = ask(&builder.start().await, "/readyz").await;
+    let app = builder.start().await;
+    let answer = ask(&app, "/readyz").await;
     assert_eq!(answer.status, StatusCode::OK);
+    app.create().await;
     insta::assert_json_snapshot!(answer.body, { ".dependencies.*.latency_ms" => "[ms]" });
 }
 

@@ -4,8 +4,10 @@
 mod app;
 mod authentication;
 mod create;
+mod datasets;
 mod delete;
 mod download;
+mod estimate;
 mod events;
 mod health;
 mod http;

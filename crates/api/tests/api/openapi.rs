@@ -1,6 +1,7 @@
 //! `GET /openapi.json` and `GET /docs`.
 
 use std::path::Path;
+use std::time::Duration;
 use std::{env, fs};
 
 use api::ProblemCode;
@@ -56,7 +57,7 @@ async fn every_operation_is_there() {
     let document = document(&app).await;
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 9);
+    assert_eq!(operations.len(), 11);
     for (method, path, operation) in operations {
         let path = path.replace("{id}", &Uuid::new_v4().to_string());
         let answer = Answer::to(app.anonymous(method.clone(), &path)).await;
@@ -74,19 +75,59 @@ async fn every_operation_is_there() {
 async fn requests_of_the_examples_are_accepted() {
     let app = TestApp::start().await;
     let document = document(&app).await;
-    let body = &document["paths"]["/api/v1/export"]["post"]["requestBody"];
-    let examples = &body["content"]["application/json"]["examples"];
-    let examples = examples.as_object().unwrap();
-    assert_eq!(examples.len(), 4);
-    for (name, example) in examples {
-        let answer = app.post(&example["value"]).await;
-        assert_eq!(
-            answer.status,
-            StatusCode::ACCEPTED,
-            "{name}: {}",
-            answer.body
-        );
+    let mut bodies = 0;
+    for (method, path, operation) in operations(&document) {
+        let Some(body) = operation.get("requestBody") else {
+            continue;
+        };
+        bodies += 1;
+        assert_eq!(body["required"], true, "{method} {path}");
+        let examples = &body["content"]["application/json"]["examples"];
+        let examples = examples.as_object().unwrap();
+        assert_eq!(examples.len(), 4);
+        for (name, example) in examples {
+            let answer = app.post(&example["value"]).await;
+            assert_eq!(
+                answer.status,
+                StatusCode::ACCEPTED,
+                "{name}: {}",
+                answer.body
+            );
+        }
     }
+    assert_eq!(bodies, 2);
+}
+
+/// Returns the members of an object, which an example has as an answer has them.
+fn members(value: &Value) -> Vec<&String> {
+    value.as_object().unwrap().keys().collect()
+}
+
+#[tokio::test]
+async fn every_answer_has_an_example_like_it() {
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    let id = app.completed("key", Duration::from_hours(1)).await;
+    let mut compared = 0;
+    for (method, path, operation) in operations(&document) {
+        for (status, response) in operation["responses"].as_object().unwrap() {
+            for (media_type, content) in response["content"].as_object().into_iter().flatten() {
+                let examples = content["examples"].as_object();
+                let examples = examples.unwrap_or_else(|| panic!("{method} {path} {status}"));
+                assert!(!examples.is_empty(), "{method} {path} {status}");
+                if media_type != "application/json" || status != "200" || method != Method::GET {
+                    continue;
+                }
+                let path = path.replace("{id}", &id.to_string());
+                let path = path.replace("/download", "/download?redirect=false");
+                let answer = app.get(&path).await;
+                assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
+                assert_eq!(members(&answer.body), members(&examples["answer"]["value"]));
+                compared += 1;
+            }
+        }
+    }
+    assert_eq!(compared, 7);
 }
 
 #[tokio::test]

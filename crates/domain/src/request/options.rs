@@ -1,5 +1,7 @@
 //! Reading the options of a request.
 
+mod schema;
+
 use serde_json::Value;
 
 use crate::members::{Members, NUL, one, one_of, text};
@@ -8,6 +10,8 @@ use crate::output::{
     ParquetOptions, RowOrder,
 };
 use crate::violation::{Pointer, Violation};
+
+pub use schema::options_schema;
 
 /// The options of the format that was asked for.
 pub(super) enum Options {
@@ -18,22 +22,24 @@ pub(super) enum Options {
 
 impl Options {
     pub(super) fn default_of(format: Format) -> Self {
-        match format {
-            Format::Csv => Self::Csv(CsvOptions::default()),
-            Format::Json => Self::Json(JsonOptions::default()),
-            Format::Parquet => Self::Parquet(ParquetOptions::default()),
+        match Output::default_of(format) {
+            Output::Csv { options, .. } => Self::Csv(options),
+            Output::Json { options, .. } => Self::Json(options),
+            Output::Parquet { options } => Self::Parquet(options),
         }
     }
 
     pub(super) fn with(self, compression: Option<Compression>) -> Result<Output, String> {
+        let around =
+            |format| compression.unwrap_or_else(|| Output::default_of(format).compression());
         match (self, compression) {
-            (Self::Csv(options), compression) => Ok(Output::Csv {
+            (Self::Csv(options), _) => Ok(Output::Csv {
                 options,
-                compression: compression.unwrap_or(Compression::Gzip),
+                compression: around(Format::Csv),
             }),
-            (Self::Json(options), compression) => Ok(Output::Json {
+            (Self::Json(options), _) => Ok(Output::Json {
                 options,
-                compression: compression.unwrap_or(Compression::Gzip),
+                compression: around(Format::Json),
             }),
             (Self::Parquet(options), None | Some(Compression::None)) => {
                 Ok(Output::Parquet { options })

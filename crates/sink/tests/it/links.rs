@@ -7,7 +7,7 @@ use reqwest::{StatusCode, header};
 use sink::{ObjectKind, Sink};
 
 use crate::proxy::{Fate, Proxy};
-use crate::support::{file, fresh_config, fresh_sink, get, kind};
+use crate::support::{browser, file, fresh_config, fresh_sink, get, kind};
 
 #[tokio::test]
 async fn a_browser_saves_the_file_under_its_name() -> anyhow::Result<()> {
@@ -31,6 +31,22 @@ async fn a_browser_saves_the_file_under_its_name() -> anyhow::Result<()> {
         assert!(!answer.headers().contains_key(header::CONTENT_ENCODING));
         assert_eq!(answer.bytes().await?, file(10));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_link_is_for_one_method() -> anyhow::Result<()> {
+    let sink = fresh_sink().await?;
+    sink.put_object("key", file(10), &kind()).await?;
+    let life = Duration::from_mins(1);
+    let head = sink.presign_head("key", &kind(), life).await?;
+    assert_eq!(head.expires_in, life);
+    let answer = browser().head(&head.url).send().await?.error_for_status()?;
+    assert_eq!(answer.headers()[header::CONTENT_LENGTH], "10");
+    assert_eq!(get(&head).await?.status(), StatusCode::FORBIDDEN);
+    let link = sink.presign("key", &kind(), life).await?;
+    let answer = browser().head(&link.url).send().await?;
+    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
     Ok(())
 }
 

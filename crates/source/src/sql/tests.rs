@@ -1,7 +1,7 @@
 use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
 use serde_json::{Value as Json, json};
 
-use super::{Parameter, Statement, histogram, rows, unordered_rows};
+use super::{Parameter, Statement, histogram, rows, sample, unordered_rows};
 use crate::catalogue::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
 use crate::query::Query;
 use crate::value::Value;
@@ -180,6 +180,33 @@ fn a_public_name_cannot_stand_for_a_column_of_the_table() {
         start = 2026-01-01 00:00:00.500000000
         end = 2026-01-02 00:00:00.000000000
     "#);
+}
+
+#[test]
+fn a_sample_is_of_the_same_rows() {
+    let query = query(
+        TELEMETRYFLOW_PRESET,
+        "logs",
+        &json!({"columns": ["body", "severity_number"], "filters": {"service_name": "api"}}),
+    );
+    insta::assert_snapshot!(text(&sample(&query, 1_000)), @r"
+    SELECT count() AS rows, sum(byteSize(_0, _1)) AS bytes
+    FROM (
+    SELECT * FROM (
+    SELECT body AS _0, CAST(severity_number, 'UInt8') AS _1
+    FROM `logs_v3`
+    WHERE organization_id = {organization:String}
+      AND timestamp >= {start:DateTime64(9, 'UTC')}
+      AND timestamp < {end:DateTime64(9, 'UTC')}
+      AND service_name = {p3:String}
+    )
+    LIMIT 1000
+    )
+    organization = 0192f0c1-2345-7000-8000-000000000001
+    start = 2026-01-01 00:00:00.500000000
+    end = 2026-01-02 00:00:00.000000000
+    p3 = api
+    ");
 }
 
 #[test]

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta};
 use devstack::Env;
 use domain::{
-    ExportJob, ExportRequest, ExportedFile, JobId, OrganizationId, RequestLimits, TimeRange,
-    UserId, WorkerId,
+    ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, OrganizationId,
+    RequestLimits, TimeRange, UserId, WorkerId,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -264,6 +264,18 @@ pub(crate) fn checkpoint(slices: u16) -> Checkpoint {
         }],
         encoder: vec![0, 0xff, u8::try_from(slices).unwrap_or_default()],
         sha256_state: vec![0xfe; 32],
+    }
+}
+
+pub(crate) fn file_contents() -> FileContents {
+    let column = |name: &str, nullable| FileColumn {
+        name: name.to_owned(),
+        value_type: "string".to_owned(),
+        nullable,
+    };
+    FileContents {
+        columns: vec![column("body", false), column("tenant_id", true)],
+        service_version: "1.2.3".to_owned(),
     }
 }
 

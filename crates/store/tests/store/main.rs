@@ -1,6 +1,7 @@
 //! The store against a real Postgres.
 
 mod claims;
+mod costs;
 mod db;
 mod jobs;
 mod machine;

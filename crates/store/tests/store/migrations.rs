@@ -54,6 +54,7 @@ async fn nonsense_is_refused() -> Result<()> {
             "UPDATE export_jobs SET file_size = -1",
             "UPDATE export_jobs SET sha256 = 'unknown'",
             "UPDATE export_jobs SET filters = '[]'",
+            "UPDATE export_jobs SET file_columns = '{}'",
             "UPDATE export_jobs SET upload_id = 'an upload of nothing'",
             "UPDATE export_jobs SET upload_plan = '{}'",
             "UPDATE export_jobs SET parts_reserved = -1",

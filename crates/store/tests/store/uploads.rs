@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
-use crate::db::{Db, KEY, LOCATION, RETENTION, UPLOAD, checkpoint, file, plan, upload_and_object};
+use crate::db::{
+    Db, KEY, LOCATION, RETENTION, UPLOAD, checkpoint, file, file_contents, plan, upload_and_object,
+};
 use anyhow::Result;
 use domain::{ErrorCode, ExportedFile, Failure, Progress};
 use serde_json::json;
 use store::jobs::{self, Claim};
 use store::removals::Stored;
 use store::uploads::{self, Unfinished, Upload};
-use store::{StoreError, removals};
+use store::{StoreError, contents, removals};
 
 #[tokio::test]
 async fn a_successor_finds_the_upload_and_its_checkpoints_in_order() -> Result<()> {
@@ -323,6 +325,19 @@ async fn a_worker_that_slept_through_its_lease_stores_nothing() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_file_holds_what_its_worker_noted() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = db.claimed().await?.job.id;
+    assert_eq!(contents::get(&mut conn, job).await?, None);
+    let claim = db.take_over().await?;
+    contents::note(&mut conn, &claim, &file_contents()).await?;
+    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    assert_eq!(contents::get(&mut conn, job).await?, Some(file_contents()));
+    Ok(())
+}
+
 /// Where nothing is stored yet, nothing but the token is in its way.
 #[tokio::test]
 async fn a_worker_that_slept_through_its_lease_begins_nothing() -> Result<()> {
@@ -359,6 +374,10 @@ async fn stores_nothing(db: &Db, claim: &Claim) -> Result<()> {
             uploads::add_checkpoint(conn, claim, &checkpoint(2)).await,
         ),
         ("seal", uploads::seal(conn, claim, &late, &last()).await),
+        (
+            "contents",
+            contents::note(conn, claim, &file_contents()).await,
+        ),
         ("resume", uploads::resume(conn, claim).await),
         (
             "start_over",

@@ -3,14 +3,14 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::ExportedFile;
+use domain::{ExportedFile, FileContents};
 use encode::Encoder;
 use source::{PlanOptions, Query};
 use store::uploads::UploadPlan;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-use crate::lease::Lease;
+use crate::lease::{Lease, Note};
 use crate::pipeline::object::ObjectWriter;
 use crate::pipeline::progress::ProgressMeter;
 use crate::pipeline::read::{Encoded, Reader};
@@ -74,6 +74,11 @@ impl<'a> Attempt<'a> {
                 (object, done)
             }
             Beginning::Nothing => {
+                let contents = FileContents {
+                    columns: query.columns(),
+                    service_version: env!("CARGO_PKG_VERSION").to_owned(),
+                };
+                lease.note(&Note::Contents(&contents)).await?;
                 let plan = self.plan(&query, fingerprint).await?;
                 let object = ObjectWriter::new(sink, lease.clone(), plan, encoder.assembler());
                 (object, Done::default())

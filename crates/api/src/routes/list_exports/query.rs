@@ -16,13 +16,13 @@ const MAX_LIMIT: u16 = 100;
 
 /// The query of a listing.
 #[derive(Clone, Debug)]
-pub(super) struct PageQuery {
-    pub(super) status: Option<JobStatus>,
-    pub(super) data_type: Option<DataType>,
-    pub(super) created_from: Option<DateTime<Utc>>,
-    pub(super) created_to: Option<DateTime<Utc>>,
-    pub(super) limit: u16,
-    pub(super) cursor: Option<Position>,
+pub(crate) struct PageQuery {
+    pub(crate) status: Option<JobStatus>,
+    pub(crate) data_type: Option<DataType>,
+    pub(crate) created_from: Option<DateTime<Utc>>,
+    pub(crate) created_to: Option<DateTime<Utc>>,
+    pub(crate) limit: u16,
+    pub(crate) cursor: Option<Position>,
 }
 
 impl PageQuery {
@@ -31,7 +31,7 @@ impl PageQuery {
     /// # Errors
     ///
     /// Everything that is wrong with it.
-    pub(super) fn parse(query: Option<&str>) -> Result<Self, Vec<Violation>> {
+    pub(crate) fn parse(query: Option<&str>) -> Result<Self, Vec<Violation>> {
         let mut parameters = Parameters::of(query);
         let status = parameters.optional("status", |text| {
             text.parse().map_err(|_| {
@@ -73,7 +73,7 @@ impl PageQuery {
     }
 
     /// Returns the query of the page that follows the job at `position`.
-    pub(super) fn after(&self, position: Position) -> String {
+    pub(crate) fn after(&self, position: Position) -> String {
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let mut query = Serializer::new(String::new());
         for (name, value) in [

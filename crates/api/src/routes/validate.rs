@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use domain::{ExportRequest, OrganizationId, RequestLimits, Violation};
 use serde_json::{Map, Value, json};
-use source::Catalogue;
+use source::{Catalogue, Query};
 
-/// Reads the body of a request.
+/// Reads the body of a request, and what it means for its dataset.
 ///
 /// # Errors
 ///
@@ -17,9 +17,11 @@ pub(super) fn validate(
     limits: &RequestLimits,
     catalogue: &Catalogue,
     organization: OrganizationId,
-) -> Result<ExportRequest, Vec<Violation>> {
+) -> Result<(ExportRequest, Query), Vec<Violation>> {
     match ExportRequest::parse(body, limits) {
-        Ok(request) => catalogue.resolve(&request, organization).map(|_| request),
+        Ok(request) => catalogue
+            .resolve(&request, organization)
+            .map(|query| (request, query)),
         Err(mut violations) => {
             let sound = body
                 .as_object()

@@ -1,0 +1,231 @@
+//! Answers as a client may see them, made of the types that are sent.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::{
+    ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, JobState, Progress,
+    RequestLimits,
+};
+use serde::Serialize;
+use serde_json::{Value, to_value};
+use source::Catalogue;
+use url::Url;
+use uuid::Uuid;
+
+use crate::estimate::{Basis, Estimate};
+use crate::links::Links;
+use crate::openapi::request;
+use crate::representation::JobRepresentation;
+use crate::routes::download_export::Download;
+use crate::routes::get_manifest::Manifest;
+use crate::routes::healthz::Health;
+use crate::routes::list_datasets::Datasets;
+use crate::routes::list_exports::Page;
+use crate::routes::list_exports::query::PageQuery;
+use crate::routes::readyz::{Dependencies, Dependency, Readiness};
+use crate::snapshot::Snapshot;
+
+/// A dataset as an operator may define it.
+const PRESET: &str = r#"
+    [logs]
+    title = "Logs"
+    table = "otel_logs"
+    time = "Timestamp"
+    tenant = "ResourceAttributes['organization.id']"
+    order_by = []
+    columns = [
+        { name = "timestamp", type = "timestamp", sql = "Timestamp" },
+        { name = "severity_text", type = "string", sql = "SeverityText" },
+        { name = "attributes", type = "map<string, string>", sql = "LogAttributes" },
+    ]
+"#;
+
+/// Returns an answer of an operation that is no problem.
+pub(super) fn of(operation: &str, status: &str) -> Option<Value> {
+    match (operation, status) {
+        ("create_export", "202") => shown(&pending()?),
+        ("get_export", "200") => shown(&completed()?),
+        ("delete_export", "200") => shown(&cancelled()?),
+        ("watch_export", "200") => events(),
+        ("list_exports", "200") => page(),
+        ("list_datasets", "200") => datasets(),
+        ("estimate_export", "200") => json(&Estimate {
+            rows: Some(48_210),
+            exact: true,
+            size_bytes: Some(2_731_904),
+            seconds: Some(2),
+            basis: Some(Basis::Exports),
+        }),
+        ("download_export", "200") => download(),
+        ("get_manifest", "200") => manifest(),
+        ("healthz", "200") => json(&Health::OK),
+        ("readyz", "200") => json(&readiness(true)),
+        ("readyz", "503") => json(&readiness(false)),
+        _ => None,
+    }
+}
+
+fn json(answer: &impl Serialize) -> Option<Value> {
+    to_value(answer).ok()
+}
+
+fn links() -> Option<Links> {
+    let public = Url::parse("https://export.example.com").ok()?;
+    Some(Links::new(Some(&public)))
+}
+
+/// The time of the request and so many seconds.
+fn after(seconds: i64) -> Option<DateTime<Utc>> {
+    let requested: DateTime<Utc> = "2026-01-02T08:00:00Z".parse().ok()?;
+    requested.checked_add_signed(TimeDelta::seconds(seconds))
+}
+
+/// A job that was just requested.
+fn pending() -> Option<ExportJob> {
+    let body = request::examples()
+        .into_iter()
+        .find_map(|(name, _, body)| (name == "filtered").then_some(body))?;
+    Some(ExportJob {
+        id: id(1),
+        user: Uuid::from_u128(0x0b00_0000_0000_4000_8000_0000_0000_0001).into(),
+        organization: Uuid::from_u128(0x0a00_0000_0000_4000_8000_0000_0000_0001).into(),
+        request: ExportRequest::parse(&body, &RequestLimits::NONE).ok()?,
+        state: JobState::Pending,
+        progress: Progress::default(),
+        rows_exported: 0,
+        rows_estimated: None,
+        created_at: after(0)?,
+        started_at: None,
+        updated_at: after(0)?,
+    })
+}
+
+fn id(number: u128) -> JobId {
+    Uuid::from_u128(0x019b_7ddb_6c00_7000_8000_0000_0000_0000 + number).into()
+}
+
+fn processing() -> Option<ExportJob> {
+    Some(ExportJob {
+        state: JobState::Processing,
+        progress: Progress::of_rows(20_000, 48_210),
+        rows_exported: 20_000,
+        rows_estimated: Some(48_210),
+        started_at: after(1),
+        updated_at: after(2)?,
+        ..pending()?
+    })
+}
+
+fn completed() -> Option<ExportJob> {
+    let file = ExportedFile {
+        object_key: format!("0a000000-0000-4000-8000-000000000001/{}/1/logs.csv", id(1)),
+        size_bytes: 2_731_904,
+        rows: 48_210,
+        sha256: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
+    };
+    Some(ExportJob {
+        progress: Progress::DONE,
+        rows_exported: file.rows,
+        state: JobState::Completed {
+            file,
+            completed_at: after(3)?,
+            expires_at: after(3 + 7 * 86_400)?,
+        },
+        updated_at: after(3)?,
+        ..processing()?
+    })
+}
+
+fn cancelled() -> Option<ExportJob> {
+    Some(ExportJob {
+        state: JobState::Cancelled {
+            completed_at: after(3)?,
+        },
+        updated_at: after(3)?,
+        ..processing()?
+    })
+}
+
+fn shown(job: &ExportJob) -> Option<Value> {
+    json(&JobRepresentation::new(job, &links()?))
+}
+
+fn events() -> Option<Value> {
+    let event = |name: &str, job: ExportJob| {
+        let Snapshot { etag, body, .. } = Snapshot::of(&job, &links()?).ok()?;
+        let id = etag.as_str();
+        Some(format!(
+            "event: {name}\nid: {id}\nretry: 2000\ndata: {body}\n\n"
+        ))
+    };
+    let progress = event("progress", processing()?)?;
+    let end = event("end", completed()?)?;
+    Some(format!("{progress}{end}").into())
+}
+
+fn page() -> Option<Value> {
+    let with_id = |number, job| ExportJob {
+        id: id(number),
+        ..job
+    };
+    let jobs = [
+        with_id(2, processing()?),
+        completed()?,
+        with_id(0, cancelled()?),
+    ];
+    let query = PageQuery::parse(Some("limit=2")).ok()?;
+    json(&Page::of(&jobs, &query, &links()?))
+}
+
+fn datasets() -> Option<Value> {
+    let catalogue = Catalogue::load(&[("example", PRESET)]).ok()?;
+    json(&Datasets::of(&catalogue))
+}
+
+fn download() -> Option<Value> {
+    let job = completed()?;
+    let JobState::Completed { file, .. } = &job.state else {
+        return None;
+    };
+    let url = format!(
+        "https://s3.example.com/exports/{}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=300&X-Amz-Signature=…",
+        file.object_key
+    );
+    json(&Download {
+        url,
+        expires_at: after(5 * 60)?,
+        name: job.request.file_name(),
+        size_bytes: file.size_bytes,
+        sha256: &file.sha256,
+    })
+}
+
+fn manifest() -> Option<Value> {
+    let job = completed()?;
+    let JobState::Completed { file, .. } = &job.state else {
+        return None;
+    };
+    let column = |name: &str, value_type: &str| FileColumn {
+        name: name.to_owned(),
+        value_type: value_type.to_owned(),
+        nullable: false,
+    };
+    let contents = FileContents {
+        columns: vec![
+            column("timestamp", "timestamp"),
+            column("severity_text", "string"),
+            column("body", "string"),
+        ],
+        service_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    json(&Manifest::new(&job, file, Some(&contents)))
+}
+
+fn readiness(is_up: bool) -> Readiness {
+    let dependency = |latency_ms| Dependency::new(true, latency_ms);
+    Readiness::of(Dependencies {
+        postgres: Dependency::new(is_up, if is_up { 2 } else { 2_000 }),
+        redis: dependency(1),
+        s3: dependency(9),
+        clickhouse: dependency(4),
+    })
+}

@@ -15,7 +15,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use serde::Deserialize;
-use tracing::{Span, Subscriber};
+use tracing::{Level, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{LevelFilter, filter_fn};
@@ -91,7 +91,7 @@ impl Traces {
         // Lines of the log stay in the log: spans say how long what took.
         let ours = filter_fn(|metadata| {
             let target = metadata.target().split("::").next().unwrap_or_default();
-            metadata.is_span() && OURS.contains(&target)
+            metadata.is_span() && *metadata.level() <= Level::INFO && OURS.contains(&target)
         });
         let layer = tracing_opentelemetry::layer()
             .with_tracer(tracer)

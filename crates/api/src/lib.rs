@@ -26,9 +26,7 @@ mod watch;
 pub use app::{App, SetupError};
 pub use auth::{AuthError, AuthSetupError, Principal, Verifier};
 pub use client::Client;
-pub use config::{
-    AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig,
-};
+pub use config::{AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig};
 pub use entity_tag::IfNoneMatch;
 pub use estimate::TooManyEstimates;
 pub use json::JsonBody;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::JobId;
 use queue::{Pushed, Wakeups};
+use representation::Links;
 use runtime::chain;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
@@ -18,7 +19,6 @@ use tracing::{Instrument, debug, info_span, warn};
 
 use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
-use crate::links::Links;
 use crate::rate::RateLimits;
 use crate::scrape::Scrape;
 use crate::watch::Watchers;

@@ -20,17 +20,34 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("native", &[]),
     ("notify", &["domain"]),
     ("queue", &["domain"]),
+    ("representation", &["domain"]),
     ("sink", &["domain"]),
     ("source", &["domain", "native"]),
     ("store", &["domain"]),
     (
         "api",
-        &["domain", "queue", "runtime", "sink", "source", "store"],
+        &[
+            "domain",
+            "queue",
+            "representation",
+            "runtime",
+            "sink",
+            "source",
+            "store",
+        ],
     ),
     (
         "worker",
         &[
-            "domain", "encode", "notify", "queue", "runtime", "sink", "source", "store",
+            "domain",
+            "encode",
+            "notify",
+            "queue",
+            "representation",
+            "runtime",
+            "sink",
+            "source",
+            "store",
         ],
     ),
     ("devstack", &[]),
@@ -39,8 +56,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "e2e",
         &[
-            "api", "devstack", "domain", "encode", "native", "notify", "queue", "runtime", "sink",
-            "source", "store", "worker",
+            "api", "devstack", "domain", "encode", "native", "notify", "queue", "representation",
+            "runtime", "sink", "source", "store", "worker",
         ],
     ),
 ];

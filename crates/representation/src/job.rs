@@ -9,7 +9,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::links::Links;
-use crate::openapi::vocabulary;
+use crate::vocabulary;
 
 /// An export job as clients see it. Every member is always there; what is not known is null.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
+use notify::Webhooks;
 use queue::{Pushed, Wakeups};
 use representation::Links;
 use runtime::chain;
@@ -34,6 +35,7 @@ pub struct App {
     pub(crate) limits: LimitsConfig,
     pub(crate) quotas: Arc<QuotasConfig>,
     pub(crate) rates: RateLimits,
+    pub(crate) webhooks: Webhooks,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
     pub(crate) trusted_proxies: usize,
@@ -92,6 +94,7 @@ impl App {
             limits: config.limits,
             quotas: Arc::new(config.quotas.clone()),
             rates: RateLimits::new(config.rate_limit),
+            webhooks: Webhooks::new(&config.notify),
             links,
             watchers,
             trusted_proxies: config.http.trusted_proxies,

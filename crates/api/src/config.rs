@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use domain::{FilterLimits, RequestLimits};
+use notify::WebhookConfig;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
 use runtime::traces::TracesConfig;
@@ -36,6 +37,8 @@ pub struct Config {
     pub redis: QueueConfig,
     /// The bucket.
     pub s3: S3Config,
+    /// Webhooks.
+    pub notify: WebhookConfig,
     /// The catalogue.
     pub datasets: DatasetsConfig,
     /// The log.

@@ -31,6 +31,7 @@ use crate::routes;
         routes::watch_export::watch_export,
         routes::download_export::download_export,
         routes::get_manifest::get_manifest,
+        routes::get_webhook_secret::get_webhook_secret,
         routes::healthz::healthz,
         routes::readyz::readyz,
     ),

@@ -19,7 +19,7 @@ use crate::middleware::{
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
-    get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
+    get_manifest, get_webhook_secret, healthz, list_exports, openapi_json, readyz, watch_export,
 };
 
 /// Builds the service.
@@ -27,6 +27,7 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
     let places = Arc::new(Semaphore::new(config.max_requests.get().into()));
     let exports = Router::new()
         .route("/api/v1/export", get(list_exports).post(create_export))
+        .route("/api/v1/export/webhook-secret", get(get_webhook_secret))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "api",
         &[
             "domain",
+            "notify",
             "queue",
             "representation",
             "runtime",
@@ -56,8 +57,19 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "e2e",
         &[
-            "api", "devstack", "domain", "encode", "native", "notify", "queue", "representation",
-            "runtime", "sink", "source", "store", "worker",
+            "api",
+            "devstack",
+            "domain",
+            "encode",
+            "native",
+            "notify",
+            "queue",
+            "representation",
+            "runtime",
+            "sink",
+            "source",
+            "store",
+            "worker",
         ],
     ),
 ];

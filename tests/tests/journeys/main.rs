@@ -20,3 +20,4 @@ mod retention;
 mod tenants;
 mod traces;
 mod values;
+mod webhooks;

@@ -82,6 +82,7 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::ExportCancelled,
             ProblemCode::Expired,
         ],
+        "get_webhook_secret" => &[ProblemCode::NoWebhooks],
         "delete_export" => &[ProblemCode::NotFound],
         _ => &[],
     }

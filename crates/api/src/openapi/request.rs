@@ -59,7 +59,20 @@ fn schema() -> Value {
             },
             "options": {
                 "type": "object",
-                "description": "order, and csv, json or parquet for the options of the format.",
+                "description": "order, notify, and csv, json or parquet for the options of the format.",
+                "properties": {
+                    "notify": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": {
+                            "webhook": {
+                                "type": "string", "format": "uri", "pattern": "^https://",
+                                "maxLength": 2048,
+                                "description": "Called when the export is completed or has failed.",
+                            },
+                        },
+                    },
+                },
             },
         },
     })

@@ -55,6 +55,8 @@ problem_codes! {
     UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
     /// There is no such export, or it belongs to somebody else.
     NotFound = "not_found", NOT_FOUND, "There is no such export.";
+    /// The service has no secret to sign webhooks with (`notify.webhook_secrets`).
+    NoWebhooks = "no_webhooks", NOT_FOUND, "Webhooks are not set up.";
     /// The path exists, but not for this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here.";
     /// The export is still waiting or running.

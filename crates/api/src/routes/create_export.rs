@@ -109,7 +109,7 @@ pub async fn create_export(
 ) -> Result<Response, CreateExportError> {
     let quota = app.quotas.of(principal.organization);
     let limits = app.limits.of(&quota);
-    let request = validate(&body, &limits, &app.catalogue, principal.organization)
+    let request = validate(&app, &body, &limits, principal.organization)
         .map_err(CreateExportError::Invalid)?;
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),

@@ -20,3 +20,4 @@ mod rates;
 mod read;
 mod tokens;
 mod wait;
+mod webhooks;

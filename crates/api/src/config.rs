@@ -132,6 +132,10 @@ pub struct LimitsConfig {
     pub max_filter_values: usize,
     /// Bytes of one text value.
     pub max_filter_value_bytes: usize,
+    /// Schedules of one organization.
+    pub max_schedules: u32,
+    /// The shortest time between two runs of a schedule.
+    pub min_schedule_interval_s: u32,
 }
 
 impl LimitsConfig {

@@ -2,6 +2,7 @@
 
 mod problems;
 mod request;
+mod schedule;
 pub(crate) mod vocabulary;
 
 use utoipa::openapi::OpenApi as Description;
@@ -10,9 +11,11 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Modify, OpenApi};
 
 pub(crate) use crate::openapi::request::ExportRequestSchema;
+pub(crate) use crate::openapi::schedule::ScheduleRequestSchema;
 
 use crate::openapi::problems::Problems;
 use crate::openapi::request::Examples;
+use crate::openapi::schedule::ScheduleExample;
 use crate::problem::Document;
 use crate::routes;
 
@@ -32,14 +35,19 @@ use crate::routes;
         routes::download_export::download_export,
         routes::get_manifest::get_manifest,
         routes::get_webhook_secret::get_webhook_secret,
+        routes::schedules::create_schedule::create_schedule,
+        routes::schedules::list_schedules::list_schedules,
+        routes::schedules::get_schedule::get_schedule,
+        routes::schedules::delete_schedule::delete_schedule,
         routes::healthz::healthz,
         routes::readyz::readyz,
     ),
     components(schemas(Document<'static>)),
-    modifiers(&Token, &WholeObjects, &Examples, &Problems),
+    modifiers(&Token, &WholeObjects, &Examples, &ScheduleExample, &Problems),
     tags(
         (name = "exports", description = "Exports: requested, listed, watched, withdrawn."),
         (name = "files", description = "The files of completed exports."),
+        (name = "schedules", description = "Exports that recur."),
         (name = "service", description = "The service itself; needs no token."),
     ),
 )]
@@ -74,7 +82,7 @@ struct WholeObjects;
 impl Modify for WholeObjects {
     fn modify(&self, description: &mut Description) {
         let schemas = &mut description.components.get_or_insert_default().schemas;
-        for name in ["Export", "Manifest", "Page"] {
+        for name in ["Export", "Manifest", "Page", "Schedule"] {
             if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
                 schema.required = schema.properties.keys().cloned().collect();
             }

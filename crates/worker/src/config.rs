@@ -53,6 +53,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// What is removed from the bucket.
     pub cleanup: CleanupConfig,
+    /// Exports that recur.
+    pub schedules: SchedulesConfig,
     /// When notifications are sent.
     pub notifications: NotificationConfig,
 }
@@ -189,6 +191,14 @@ pub struct CleanupConfig {
     pub sweep_interval_s: u64,
     /// What is younger stays, since its worker may not have noted it yet.
     pub sweep_min_age_s: u64,
+}
+
+/// The section `schedules`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulesConfig {
+    /// How often Postgres is asked for schedules that are due.
+    pub poll_interval_ms: NonZeroU64,
 }
 
 /// The section `notifications`.

@@ -21,6 +21,7 @@ use crate::metrics;
 use crate::notifier::{EmailCourier, Notifier, WebhookCourier};
 use crate::pipeline::{EncodePool, Pipeline};
 use crate::run::Runner;
+use crate::scheduler::Scheduler;
 
 /// Runs the worker until it is told to stop and the jobs that run have ended. `counted` is what it
 /// says to Prometheus.
@@ -44,6 +45,8 @@ pub async fn run(
     let pulse = Pulse::default();
     let jobs = config.worker.jobs.get();
     let threads = config.pipeline.encode_threads();
+    let catalogue = Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?);
+    let wake_ups = Wakeups::connect(&config.redis).context("redis")?;
     let waiting = usize::try_from(jobs)? * config.pipeline.blocks_in_flight();
 
     let claims = ClaimLoop {
@@ -57,7 +60,7 @@ pub async fn run(
         pulse: pulse.clone(),
         runner: Runner {
             pipeline: Pipeline {
-                catalogue: Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?),
+                catalogue: Arc::clone(&catalogue),
                 clickhouse: ClickHouse::new(&config.clickhouse).context("clickhouse")?,
                 pool: EncodePool::start(threads, waiting).context("encoding threads")?,
                 sink: sink.clone(),
@@ -68,7 +71,7 @@ pub async fn run(
             retention: Arc::new(config.retention),
             news,
             leavings: Arc::clone(&leavings),
-            wake_ups: Wakeups::connect(&config.redis).context("redis")?,
+            wake_ups: wake_ups.clone(),
             shutdown: shutdown.clone(),
         },
     };
@@ -77,6 +80,13 @@ pub async fn run(
         sink: sink.clone(),
         config: config.cleanup,
         wake: leavings,
+    };
+    let scheduler = Scheduler {
+        pool: pool.clone(),
+        catalogue,
+        quotas: config.quotas,
+        wake_ups,
+        config: config.schedules,
     };
     let mails = Notifier {
         pool: pool.clone(),
@@ -99,7 +109,7 @@ pub async fn run(
         wake: told,
     };
 
-    let (wake, wake_ups) = mpsc::channel(1);
+    let (wake, awake) = mpsc::channel(1);
     let Shutdown { soft, hard } = &shutdown;
     tracing::info!(jobs, threads = threads.get(), "export-worker started");
     let healthy = async {
@@ -113,7 +123,8 @@ pub async fn run(
     };
     let working = async {
         tokio::join!(
-            claims.run(wake_ups, soft.clone()),
+            claims.run(awake, soft.clone()),
+            scheduler.run(soft.clone()),
             cleaner.run(soft.clone()),
             cleaner.sweep(soft.clone()),
             notifying,

@@ -17,6 +17,7 @@ mod quotas;
 mod reference;
 mod requests;
 mod retention;
+mod schedules;
 mod tenants;
 mod traces;
 mod values;

@@ -1,5 +1,6 @@
 //! Schemas of the words that the code defines, so that the document knows what the code knows.
 
+use domain::{ScheduleErrorCode, Window};
 use representation::vocabulary::names;
 pub(crate) use representation::vocabulary::{compression, format, job_status};
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
@@ -9,6 +10,21 @@ use crate::problem::ProblemCode;
 /// What goes wrong with calls.
 pub(crate) fn problem_code() -> Object {
     names(ProblemCode::ALL.iter().map(|code| code.as_str()))
+}
+
+/// Which time a scheduled export is of.
+pub(crate) fn window() -> Object {
+    names(Window::NAMES.iter().copied())
+}
+
+/// How schedules are.
+pub(crate) fn schedule_status() -> Object {
+    names(["ACTIVE", "FAILING"].into_iter())
+}
+
+/// Why a run of a schedule makes no job.
+pub(crate) fn schedule_error_code() -> Object {
+    names(ScheduleErrorCode::NAMES.iter().copied())
 }
 
 /// What is wrong with a request.

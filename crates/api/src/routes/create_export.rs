@@ -1,7 +1,7 @@
 //! `POST /api/v1/export`: a new job.
 
 mod idempotency;
-mod validate;
+pub(super) mod validate;
 
 use axum::Json;
 use axum::extract::State;
@@ -117,6 +117,7 @@ pub async fn create_export(
         actor: client.acting_for(principal.user),
         request,
         trace: traces::current(),
+        run: None,
     };
     let keyed = key.map(|key| key.with(principal, body));
     let inserted = if keyed.is_none() && !quota.limits_requests() {

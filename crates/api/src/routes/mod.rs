@@ -14,6 +14,7 @@ pub(crate) mod healthz;
 mod job_path;
 pub(crate) mod list_exports;
 pub(crate) mod readyz;
+pub(crate) mod schedules;
 pub(crate) mod watch_export;
 
 pub use create_export::{CreateExportError, create_export};
@@ -28,6 +29,10 @@ pub use healthz::healthz;
 pub use job_path::JobPath;
 pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
+pub use schedules::{
+    CreateScheduleError, DeleteScheduleError, GetScheduleError, ListSchedulesError, SchedulePath,
+    create_schedule, delete_schedule, get_schedule, list_schedules,
+};
 pub use watch_export::{WatchExportError, watch_export};
 
 /// When to ask again for a job that is not done, in seconds.

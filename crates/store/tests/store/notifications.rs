@@ -83,7 +83,7 @@ async fn a_mail_and_a_call_of_a_webhook_do_not_know_of_each_other() -> Result<()
         ..db.new_job()
     };
     let mut conn = db.conn().await?;
-    jobs::insert(&mut conn, &job).await?;
+    jobs::insert(&mut conn, job.clone()).await?;
     let claim = db.claim().await?.expect("due");
     jobs::fail(&mut conn, &claim, &ErrorCode::Internal.into(), "a test").await?;
 

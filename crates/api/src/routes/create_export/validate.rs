@@ -14,7 +14,7 @@ use crate::app::App;
 ///
 /// Everything that is wrong with it. The catalogue can only judge a whole request, so for its
 /// sake the members that are wrong in themselves are left out or replaced by right ones.
-pub(super) fn validate(
+pub(in crate::routes) fn validate(
     app: &App,
     body: &Value,
     limits: &RequestLimits,

@@ -158,6 +158,7 @@ impl World {
             ("EXPORT__RETRY__FIRST_DELAY_MS", "200"),
             ("EXPORT__CLEANUP__POLL_INTERVAL_MS", "200"),
             ("EXPORT__CLEANUP__FIRST_DELAY_MS", "200"),
+            ("EXPORT__SCHEDULES__POLL_INTERVAL_MS", "200"),
             ("EXPORT__NOTIFICATIONS__POLL_INTERVAL_MS", "200"),
             ("EXPORT__NOTIFICATIONS__FIRST_DELAY_MS", "200"),
         ];

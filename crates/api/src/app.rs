@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
+use notify::Webhooks;
 use queue::{Pushed, Wakeups};
+use representation::Links;
 use runtime::chain;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
@@ -19,7 +21,6 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
 use crate::estimate::Estimator;
-use crate::links::Links;
 use crate::rate::RateLimits;
 use crate::scrape::Scrape;
 use crate::watch::Watchers;
@@ -36,6 +37,7 @@ pub struct App {
     pub(crate) limits: LimitsConfig,
     pub(crate) quotas: Arc<QuotasConfig>,
     pub(crate) rates: RateLimits,
+    pub(crate) webhooks: Webhooks,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
     pub(crate) trusted_proxies: usize,
@@ -108,6 +110,7 @@ impl App {
             limits: config.limits,
             quotas: Arc::new(config.quotas.clone()),
             rates: RateLimits::new(config.rate_limit),
+            webhooks: Webhooks::new(&config.notify),
             links,
             watchers,
             trusted_proxies: config.http.trusted_proxies,

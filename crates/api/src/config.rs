@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use domain::{FilterLimits, RequestLimits};
+use notify::WebhookConfig;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
 use runtime::traces::TracesConfig;
@@ -40,6 +41,8 @@ pub struct Config {
     pub s3: S3Config,
     /// ClickHouse, for estimates.
     pub clickhouse: ClickHouseConfig,
+    /// Webhooks.
+    pub notify: WebhookConfig,
     /// The catalogue.
     pub datasets: DatasetsConfig,
     /// The log.
@@ -133,6 +136,10 @@ pub struct LimitsConfig {
     pub max_filter_values: usize,
     /// Bytes of one text value.
     pub max_filter_value_bytes: usize,
+    /// Schedules of one organization.
+    pub max_schedules: u32,
+    /// The shortest time between two runs of a schedule.
+    pub min_schedule_interval_s: u32,
 }
 
 /// The section `estimate`.

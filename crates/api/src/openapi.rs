@@ -3,6 +3,7 @@
 mod examples;
 mod problems;
 mod request;
+mod schedule;
 pub(crate) mod vocabulary;
 
 use utoipa::openapi::OpenApi as Description;
@@ -11,6 +12,7 @@ use utoipa::openapi::{RefOr, Schema};
 use utoipa::{Modify, OpenApi};
 
 pub(crate) use crate::openapi::request::ExportRequestSchema;
+pub(crate) use crate::openapi::schedule::ScheduleRequestSchema;
 
 use crate::openapi::examples::Examples;
 use crate::openapi::problems::Problems;
@@ -34,6 +36,11 @@ use crate::routes;
         routes::watch_export::watch_export,
         routes::download_export::download_export,
         routes::get_manifest::get_manifest,
+        routes::get_webhook_secret::get_webhook_secret,
+        routes::schedules::create_schedule::create_schedule,
+        routes::schedules::list_schedules::list_schedules,
+        routes::schedules::get_schedule::get_schedule,
+        routes::schedules::delete_schedule::delete_schedule,
         routes::healthz::healthz,
         routes::readyz::readyz,
     ),
@@ -42,6 +49,7 @@ use crate::routes;
     tags(
         (name = "exports", description = "Exports: requested, listed, watched, withdrawn."),
         (name = "files", description = "The files of completed exports."),
+        (name = "schedules", description = "Exports that recur."),
         (name = "service", description = "The service itself; needs no token."),
     ),
 )]
@@ -76,7 +84,9 @@ struct WholeObjects;
 impl Modify for WholeObjects {
     fn modify(&self, description: &mut Description) {
         let schemas = &mut description.components.get_or_insert_default().schemas;
-        for name in ["Dataset", "Estimate", "Export", "Manifest", "Page"] {
+        for name in [
+            "Dataset", "Estimate", "Export", "Manifest", "Page", "Schedule",
+        ] {
             if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
                 schema.required = schema.properties.keys().cloned().collect();
             }

@@ -19,9 +19,9 @@ use crate::middleware::{
 };
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
-    create_export, delete_export, docs, docs_script, docs_style, download_export, estimate_export,
-    get_export, get_manifest, healthz, list_datasets, list_exports, openapi_json, readyz,
-    watch_export,
+    create_export, create_schedule, delete_export, delete_schedule, docs, docs_script, docs_style,
+    download_export, estimate_export, get_export, get_manifest, get_schedule, get_webhook_secret,
+    healthz, list_datasets, list_exports, list_schedules, openapi_json, readyz, watch_export,
 };
 
 /// Builds the service.
@@ -31,6 +31,15 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
         .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/datasets", get(list_datasets))
         .route("/api/v1/export/estimate", post(estimate_export))
+        .route("/api/v1/export/webhook-secret", get(get_webhook_secret))
+        .route(
+            "/api/v1/export/schedules",
+            get(list_schedules).post(create_schedule),
+        )
+        .route(
+            "/api/v1/export/schedules/{id}",
+            get(get_schedule).delete(delete_schedule),
+        )
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))

@@ -2,10 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use domain::{ExportJob, JobId, JobStatus};
+use representation::{JobRepresentation, Links};
 
 use crate::entity_tag::EntityTag;
-use crate::links::Links;
-use crate::representation::JobRepresentation;
 
 /// A job as clients see it at one moment.
 #[derive(Clone, Debug)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
+use representation::Links;
 use runtime::metrics::Counted;
 use store::{PgPool, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
-use crate::links::Links;
 use crate::metrics;
 use crate::snapshot::Snapshot;
 use crate::watch::registry::{Registry, Round, Seen};

@@ -7,8 +7,12 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
 /// Below the range from which outgoing connections take theirs, so that a server that was killed
@@ -115,4 +119,16 @@ pub(crate) fn http_client() -> anyhow::Result<reqwest::Client> {
 /// Returns the cryptography of every TLS connection of the stack.
 pub(crate) fn ring() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
+}
+
+/// Makes a certificate for `localhost` and 127.0.0.1, as PEM, and what encrypts with it.
+pub(crate) fn self_signed() -> anyhow::Result<(String, TlsAcceptor)> {
+    let names = ["localhost", "127.0.0.1"].map(String::from);
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names)?;
+    let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+    let config = ServerConfig::builder_with_provider(ring())
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)?;
+    Ok((cert.pem(), TlsAcceptor::from(Arc::new(config))))
 }

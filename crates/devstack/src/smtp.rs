@@ -10,14 +10,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
-use rcgen::{CertifiedKey, generate_simple_self_signed};
-use rustls::ServerConfig;
-use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 use crate::data_dir::DataDir;
-use crate::net::{Server, listen, listen_on, ring};
+use crate::net::{Server, listen, listen_on, self_signed};
 
 use self::shared::Shared;
 
@@ -140,15 +136,4 @@ impl Smtp {
     fn servers(&self) -> MutexGuard<'_, Vec<Server>> {
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn self_signed() -> Result<(String, TlsAcceptor)> {
-    let names = ["localhost", "127.0.0.1"].map(String::from);
-    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(names)?;
-    let key = PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
-    let config = ServerConfig::builder_with_provider(ring())
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(vec![cert.der().clone()], key)?;
-    Ok((cert.pem(), TlsAcceptor::from(Arc::new(config))))
 }

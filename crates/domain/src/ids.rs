@@ -55,6 +55,11 @@ uuid_id! {
     OrganizationId
 }
 
+uuid_id! {
+    /// An export that recurs.
+    ScheduleId
+}
+
 /// One run of a worker process: host, process id and a random part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerId(String);

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
-use crate::ids::{JobId, OrganizationId, UserId};
+use crate::ids::{JobId, OrganizationId, ScheduleId, UserId};
+use crate::key_prefix::KeyPrefix;
 use crate::request::ExportRequest;
 use crate::trace_parent::TraceParent;
 
@@ -22,6 +23,10 @@ pub struct ExportJob {
     pub organization: OrganizationId,
     /// What for.
     pub request: ExportRequest,
+    /// The schedule that made it, which may be gone.
+    pub schedule: Option<ScheduleId>,
+    /// Where its object is, below the prefix of the organization.
+    pub key_prefix: Option<KeyPrefix>,
     /// What has become of it.
     pub state: JobState,
     /// How far it is; never goes back.
@@ -41,7 +46,7 @@ pub struct ExportJob {
 }
 
 impl ExportJob {
-    /// Returns a job that has just been requested.
+    /// Returns a job that has just been requested, by no schedule.
     #[must_use]
     pub fn requested(
         id: JobId,
@@ -56,6 +61,8 @@ impl ExportJob {
             user,
             organization,
             request,
+            schedule: None,
+            key_prefix: None,
             state: JobState::Pending,
             progress: Progress::default(),
             rows_exported: 0,

@@ -1,46 +1,10 @@
 //! What the file of an export is: its format, the compression and the options of both.
 
-use std::fmt;
-
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::closed_set::closed_set;
 use crate::request::DataType;
 use crate::time_range::TimeRange;
-
-macro_rules! closed_set {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $name {
-            $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)*
-        }
-
-        impl $name {
-            /// Every value.
-            pub const ALL: &[Self] = &[$(Self::$variant,)*];
-
-            /// Every value, as it stands in a request.
-            pub const NAMES: &[&str] = &[$($text,)*];
-
-            /// Returns the value as it stands in a request.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-
-            /// Reads what [`Self::as_str`] returns.
-            pub fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$variant),)* _ => None }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-    };
-}
 
 closed_set! {
     /// The format of a file.

@@ -22,6 +22,12 @@ impl Pointer {
         Self(format!("{}/{token}", self.0))
     }
 
+    /// Points at the same, where what it points into stands at `parent`.
+    #[must_use]
+    pub fn below(&self, parent: &Self) -> Self {
+        Self(format!("{}{}", parent.0, self.0))
+    }
+
     /// Returns the pointer as text, such as `/filters/all/0/op`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -61,5 +67,7 @@ mod tests {
     fn tokens_are_escaped_as_rfc_6901_says() {
         let pointer = Pointer::root().child("filters").child("a/b~c").child(0);
         assert_eq!(pointer.as_str(), "/filters/a~1b~0c/0");
+        let below = pointer.below(&Pointer::root().child("export"));
+        assert_eq!(below.as_str(), "/export/filters/a~1b~0c/0");
     }
 }

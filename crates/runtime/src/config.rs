@@ -155,6 +155,7 @@ fn of_same_type(current: &Value, value: Value) -> Result<Value, String> {
         Value::Integer(_) => text.trim().parse().ok().map(Value::Integer),
         Value::Float(_) => text.trim().parse().ok().map(Value::Float),
         Value::Boolean(_) => text.trim().parse().ok().map(Value::Boolean),
+        Value::Array(_) => text.parse().ok().filter(Value::is_array),
         _ => None,
     };
     parsed.ok_or_else(|| format!("must be of type {}", current.type_str()))
@@ -187,6 +188,7 @@ mod tests {
         [auth]
         secret = ""
         strict = true
+        audiences = []
     "#;
 
     #[derive(Debug, Deserialize)]
@@ -205,6 +207,7 @@ mod tests {
     struct Auth {
         secret: SecretString,
         strict: bool,
+        audiences: Vec<String>,
     }
 
     fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -221,6 +224,7 @@ mod tests {
         let environment = [
             ("EXPORT__HTTP__PORT", "82"),
             ("EXPORT__AUTH__SECRET", "s"),
+            ("EXPORT__AUTH__AUDIENCES", r#"["a", "b"]"#),
             ("HOME", "/"),
         ];
         let config = load(
@@ -233,6 +237,7 @@ mod tests {
             (config.auth.secret.expose_secret(), config.auth.strict),
             ("s", false)
         );
+        assert_eq!(config.auth.audiences, ["a", "b"]);
     }
 
     #[test]

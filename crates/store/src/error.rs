@@ -1,6 +1,6 @@
 //! What can go wrong with Postgres, and whether trying again helps.
 
-use domain::{Classify, ErrorClass, ErrorCode, JobId};
+use domain::{Classify, ErrorClass, ErrorCode, JobId, ScheduleId};
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgQueryResult;
 
@@ -21,6 +21,12 @@ pub enum StoreError {
         /// What cannot be read; names columns, never values.
         detail: String,
     },
+    /// A row of a schedule holds what this version of the service cannot read.
+    #[error("schedule {schedule} cannot be read")]
+    CorruptSchedule {
+        /// The schedule.
+        schedule: ScheduleId,
+    },
     /// The configuration does not describe a database.
     #[error("the Postgres configuration is wrong")]
     Config(#[source] sqlx::Error),
@@ -40,6 +46,7 @@ impl Classify for StoreError {
             Self::Database(_)
             | Self::UnknownPrincipal(_)
             | Self::Corrupt { .. }
+            | Self::CorruptSchedule { .. }
             | Self::Config(_)
             | Self::Migrate(_) => ErrorClass::Permanent,
         }

@@ -32,7 +32,7 @@ pub enum EventKind {
     Deleted,
     /// The time of the file is over.
     Expired,
-    /// The e-mail about it could not be delivered.
+    /// The e-mail about it, or the call of its webhook, could not be delivered.
     Unnotified,
 }
 

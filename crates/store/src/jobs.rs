@@ -10,7 +10,10 @@ mod turn;
 mod watch;
 mod withdraw;
 
-use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId, TraceParent};
+use chrono::{DateTime, Utc};
+use domain::{
+    ExportJob, ExportRequest, Filters, JobId, KeyPrefix, OrganizationId, ScheduleId, TraceParent,
+};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -39,6 +42,19 @@ pub struct NewJob {
     pub request: ExportRequest,
     /// Where in a trace it is asked for, if it is traced.
     pub trace: Option<TraceParent>,
+    /// The run of a schedule that makes it.
+    pub run: Option<Run>,
+}
+
+/// A run of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The schedule.
+    pub schedule: ScheduleId,
+    /// When the run was to be; each makes one job.
+    pub run_at: DateTime<Utc>,
+    /// Where the object is to be, below the prefix of the organization.
+    pub prefix: Option<KeyPrefix>,
 }
 
 /// Adds a job, PENDING and due at once, and the event that it was requested, in one statement.
@@ -53,13 +69,15 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         actor,
         request,
         trace,
+        run,
     } = job;
+    let run = run.as_ref();
     let created_at = sqlx::query_scalar!(
         r#"WITH job AS (
                INSERT INTO export_jobs (job_id, user_id, organization_id, data_type, format,
                                         compression, start_time, end_time, filters, columns, options,
-                                        trace_parent)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15)
+                                        trace_parent, schedule_id, scheduled_for, key_prefix)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15, $16, $17, $18)
                RETURNING job_id, user_id, created_at
            ), event AS (
                INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
@@ -81,6 +99,10 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         actor.ip.map(|ip| ip.to_string()),
         actor.user_agent,
         trace.as_ref().map(TraceParent::as_str),
+        run.map(|run| run.schedule.as_uuid()),
+        run.map(|run| run.run_at),
+        run.and_then(|run| run.prefix.as_ref())
+            .map(KeyPrefix::as_str),
     )
     .fetch_one(conn)
     .await
@@ -88,14 +110,13 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         Some(refusal) if refusal.is_foreign_key_violation() => StoreError::UnknownPrincipal(error),
         _ => error.into(),
     })?;
-    Ok(ExportJob::requested(
-        id,
-        actor.user,
-        organization,
-        request,
-        trace,
-        created_at,
-    ))
+    let schedule = run.map(|run| run.schedule);
+    let key_prefix = run.and_then(|run| run.prefix.clone());
+    Ok(ExportJob {
+        schedule,
+        key_prefix,
+        ..ExportJob::requested(id, actor.user, organization, request, trace, created_at)
+    })
 }
 
 /// Returns a job of the organization; another organization's is as good as none.

@@ -1,4 +1,4 @@
-//! Postgres, the truth: jobs, leases, checkpoints, events, notifications and removals.
+//! Postgres, the truth: jobs, leases, checkpoints, events, notifications, removals and schedules.
 //!
 //! Functions take a connection. Each of them is atomic: on a bare connection by itself, inside a
 //! transaction of the caller together with the rest of it. Leases, retries and expiry use the
@@ -16,6 +16,7 @@ mod pool;
 pub mod quotas;
 pub mod rates;
 pub mod removals;
+pub mod schedules;
 pub mod uploads;
 
 pub use error::StoreError;

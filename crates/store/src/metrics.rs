@@ -1,7 +1,9 @@
-//! What this crate counts: what has become of jobs and e-mails, once it is committed.
+//! What this crate counts: what has become of jobs and notifications, once it is committed.
 
 use domain::ErrorCode;
 use metrics::{counter, describe_counter};
+
+use crate::notifications::Channel;
 
 const ENDED: &str = "export_jobs_ended_total";
 const RETRIED: &str = "export_job_retries_total";
@@ -10,19 +12,20 @@ const CHECKPOINTS: &str = "export_checkpoints_total";
 const RESUMED: &str = "export_resumes_total";
 const STARTED_OVER: &str = "export_restarts_total";
 const MAILS: &str = "export_mails_total";
+const CALLS: &str = "export_webhook_calls_total";
 
 /// The code of a job that has not failed.
 const NONE: &str = "none";
 
-/// What has become of an e-mail.
+/// What has become of an attempt to notify somebody.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum MailOutcome {
+pub(crate) enum Outcome {
     Sent,
     Retried,
     GivenUp,
 }
 
-impl MailOutcome {
+impl Outcome {
     const ALL: [Self; 3] = [Self::Sent, Self::Retried, Self::GivenUp];
 
     fn as_str(self) -> &'static str {
@@ -53,6 +56,7 @@ pub(crate) fn describe() {
         "Attempts that began anew, since what was stored was of no use"
     );
     describe_counter!(MAILS, "Attempts to send an e-mail, by outcome");
+    describe_counter!(CALLS, "Attempts to call a webhook, by outcome");
     for outcome in ["completed", "cancelled"] {
         ended(outcome, NONE, 0);
     }
@@ -62,8 +66,10 @@ pub(crate) fn describe() {
     for name in [RETRIED, LEASES_LOST, CHECKPOINTS, RESUMED, STARTED_OVER] {
         counter!(name).increment(0);
     }
-    for outcome in MailOutcome::ALL {
-        counter!(MAILS, "outcome" => outcome.as_str()).increment(0);
+    for outcome in Outcome::ALL {
+        for name in [MAILS, CALLS] {
+            counter!(name, "outcome" => outcome.as_str()).increment(0);
+        }
     }
 }
 
@@ -103,6 +109,10 @@ pub(crate) fn started_over() {
     counter!(STARTED_OVER).increment(1);
 }
 
-pub(crate) fn mail(outcome: MailOutcome) {
-    counter!(MAILS, "outcome" => outcome.as_str()).increment(1);
+pub(crate) fn notified(channel: Channel, outcome: Outcome) {
+    let name = match channel {
+        Channel::Email => MAILS,
+        Channel::Webhook => CALLS,
+    };
+    counter!(name, "outcome" => outcome.as_str()).increment(1);
 }

@@ -1,15 +1,16 @@
-//! E-mails that are due: each with a lease, a token and a retry schedule of its own.
+//! Notifications that are due: each goes out by one channel, with a lease, a token and a retry
+//! schedule of its own.
 
 use std::time::Duration;
 
-use domain::{ExportJob, JobId};
+use domain::ExportJob;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::jobs;
-use crate::metrics::{self, MailOutcome};
+use crate::metrics::{self, Outcome};
 
 /// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +33,25 @@ impl NotificationKind {
     }
 }
 
+/// How a notification goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    /// By e-mail, to the user who asked for the export.
+    Email,
+    /// To the webhook that the request names.
+    Webhook,
+}
+
+impl Channel {
+    /// Returns the name, as it stands in Postgres.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::Webhook => "webhook",
+        }
+    }
+}
+
 /// A notification that this process may send until its lease ends. It has no `Debug`, which would
 /// show an e-mail address.
 pub struct DueNotification {
@@ -45,28 +65,37 @@ pub struct DueNotification {
     pub job: ExportJob,
     /// How often it has been tried, this time included.
     pub attempts: u32,
+    channel: Channel,
     token: i64,
 }
 
-/// Adds the notification of a job that has just ended, due at once.
+/// Adds the notifications of a job that has just ended, due at once: one for each channel.
 pub(crate) async fn add(
     conn: &mut PgConnection,
-    job: JobId,
+    job: &ExportJob,
     kind: NotificationKind,
 ) -> Result<(), StoreError> {
+    let webhook = job.request.notify.webhook.as_ref();
+    let channels: Vec<_> = [Channel::Email]
+        .into_iter()
+        .chain(webhook.map(|_| Channel::Webhook))
+        .map(|channel| channel.as_str().to_owned())
+        .collect();
     sqlx::query!(
-        "INSERT INTO notifications (job_id, kind, user_id)
-         SELECT job_id, $2, user_id FROM export_jobs WHERE job_id = $1",
-        job.as_uuid(),
+        "INSERT INTO notifications (job_id, kind, user_id, channel)
+         SELECT $1::uuid, $2::text, $3::uuid, channel FROM unnest($4::text[]) AS channel",
+        job.id.as_uuid(),
         kind.as_str(),
+        job.user.as_uuid(),
+        &channels,
     )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Takes the notification that has been due for longest, and counts the attempt. Two processes
-/// never get the same one.
+/// Takes the notification of a channel that has been due for longest, and counts the attempt. Two
+/// processes never get the same one.
 ///
 /// # Errors
 ///
@@ -74,24 +103,27 @@ pub(crate) async fn add(
 /// once: it has been given up then.
 pub async fn claim_due(
     conn: &mut PgConnection,
+    channel: Channel,
     lease: Duration,
 ) -> Result<Option<DueNotification>, StoreError> {
     let mut tx = conn.begin().await?;
     let claimed = sqlx::query!(
         "WITH due AS (
              SELECT id FROM notifications
-             WHERE status = 'PENDING' AND COALESCE(lease_until, run_after) <= now()
+             WHERE status = 'PENDING' AND channel = $2
+               AND COALESCE(lease_until, run_after) <= now()
              ORDER BY COALESCE(lease_until, run_after)
              LIMIT 1
              FOR UPDATE SKIP LOCKED
          )
-         UPDATE notifications AS mail
+         UPDATE notifications AS it
          SET token = token + 1, attempts = attempts + 1,
              lease_until = now() + make_interval(secs => $1)
          FROM due, users
-         WHERE mail.id = due.id AND users.id = mail.user_id
-         RETURNING mail.id, mail.job_id, mail.kind, mail.attempts, mail.token, users.email",
+         WHERE it.id = due.id AND users.id = it.user_id
+         RETURNING it.id, it.job_id, it.kind, it.attempts, it.token, users.email",
         lease.as_secs_f64(),
+        channel.as_str(),
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -112,7 +144,7 @@ pub async fn claim_due(
             let job = claimed.job_id.into();
             events::append(&mut tx, job, EventKind::Unnotified, None).await?;
             tx.commit().await?;
-            metrics::mail(MailOutcome::GivenUp);
+            metrics::notified(channel, Outcome::GivenUp);
             return Err(unreadable);
         }
         job => job?,
@@ -131,26 +163,27 @@ pub async fn claim_due(
         recipient: claimed.email,
         job,
         attempts: claimed.attempts.unsigned_abs(),
+        channel,
         token: claimed.token,
     }))
 }
 
-/// Notes that the mail server has accepted it.
+/// Notes that the other side has accepted it.
 ///
 /// # Errors
 ///
 /// [`StoreError::LeaseLost`] when another process has it.
-pub async fn sent(conn: &mut PgConnection, mail: &DueNotification) -> Result<(), StoreError> {
+pub async fn sent(conn: &mut PgConnection, due: &DueNotification) -> Result<(), StoreError> {
     let result = sqlx::query!(
         "UPDATE notifications SET status = 'SENT', sent_at = now(), lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
-        mail.id,
-        mail.token,
+        due.id,
+        due.token,
     )
     .execute(conn)
     .await?;
     fenced(&result)?;
-    metrics::mail(MailOutcome::Sent);
+    metrics::notified(due.channel, Outcome::Sent);
     Ok(())
 }
 
@@ -161,7 +194,7 @@ pub async fn sent(conn: &mut PgConnection, mail: &DueNotification) -> Result<(),
 /// [`StoreError::LeaseLost`] when another process has it.
 pub async fn retry(
     conn: &mut PgConnection,
-    mail: &DueNotification,
+    due: &DueNotification,
     delay: Duration,
     cause: &str,
 ) -> Result<(), StoreError> {
@@ -169,15 +202,15 @@ pub async fn retry(
         "UPDATE notifications
          SET run_after = now() + make_interval(secs => $3), last_error = $4, lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
-        mail.id,
-        mail.token,
+        due.id,
+        due.token,
         delay.as_secs_f64(),
         cause,
     )
     .execute(conn)
     .await?;
     fenced(&result)?;
-    metrics::mail(MailOutcome::Retried);
+    metrics::notified(due.channel, Outcome::Retried);
     Ok(())
 }
 
@@ -188,22 +221,22 @@ pub async fn retry(
 /// [`StoreError::LeaseLost`] when another process has it.
 pub async fn give_up(
     conn: &mut PgConnection,
-    mail: &DueNotification,
+    due: &DueNotification,
     cause: &str,
 ) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     let result = sqlx::query!(
         "UPDATE notifications SET status = 'FAILED', last_error = $3, lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
-        mail.id,
-        mail.token,
+        due.id,
+        due.token,
         cause,
     )
     .execute(&mut *tx)
     .await?;
     fenced(&result)?;
-    events::append(&mut tx, mail.job.id, EventKind::Unnotified, None).await?;
+    events::append(&mut tx, due.job.id, EventKind::Unnotified, None).await?;
     tx.commit().await?;
-    metrics::mail(MailOutcome::GivenUp);
+    metrics::notified(due.channel, Outcome::GivenUp);
     Ok(())
 }

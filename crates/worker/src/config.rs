@@ -5,7 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use domain::{ExportJob, Format, OrganizationId};
-use notify::SmtpConfig;
+use notify::{SmtpConfig, WebhookConfig};
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
 use runtime::traces::TracesConfig;
@@ -14,6 +14,7 @@ use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
 use store::quotas::QuotasConfig;
+use url::Url;
 
 use crate::retry::{Backoff, RetryConfig};
 
@@ -38,6 +39,10 @@ pub struct Config {
     pub smtp: SmtpConfig,
     /// What organizations may have.
     pub quotas: QuotasConfig,
+    /// Webhooks.
+    pub notify: WebhookConfig,
+    /// Where clients reach the API.
+    pub http: HttpConfig,
     /// The process.
     pub worker: WorkerConfig,
     /// The way of the rows.
@@ -48,8 +53,17 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// What is removed from the bucket.
     pub cleanup: CleanupConfig,
-    /// E-mails.
+    /// Exports that recur.
+    pub schedules: SchedulesConfig,
+    /// When notifications are sent.
     pub notifications: NotificationConfig,
+}
+
+/// What the worker knows of the section `http`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct HttpConfig {
+    /// The address under which clients reach the API.
+    pub public_url: Option<Url>,
 }
 
 /// The section `worker`.
@@ -179,14 +193,22 @@ pub struct CleanupConfig {
     pub sweep_min_age_s: u64,
 }
 
+/// The section `schedules`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SchedulesConfig {
+    /// How often Postgres is asked for schedules that are due.
+    pub poll_interval_ms: NonZeroU64,
+}
+
 /// The section `notifications`.
 #[derive(Clone, Debug, Deserialize)]
 pub struct NotificationConfig {
-    /// How often Postgres is asked for e-mails that are due.
+    /// How often Postgres is asked for notifications that are due.
     pub poll_interval_ms: NonZeroU64,
-    /// How long one process may take to send one e-mail before another tries.
+    /// How long one process may take to send one before another tries.
     pub lease_s: NonZeroU64,
-    /// When a mail is tried again, and how often.
+    /// When one is tried again, and how often.
     #[serde(flatten)]
     pub retry: RetryConfig,
 }

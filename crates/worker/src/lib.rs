@@ -1,8 +1,9 @@
 //! The export worker: claim, pipeline, notifier, lifecycle.
 //!
 //! One job flows through the modules in this order: [`claims`] finds it, [`run`] holds its lease
-//! and decides what an error means, [`pipeline`] makes the file, [`notifier`] mails the link. What
-//! is left in the bucket after that, [`cleanup`] removes.
+//! and decides what an error means, [`pipeline`] makes the file, [`notifier`] tells of it. What
+//! is left in the bucket after that, [`cleanup`] removes. Jobs of exports that recur are made by the
+//! [`scheduler`].
 
 pub mod claims;
 pub mod cleanup;
@@ -16,5 +17,6 @@ mod object_key;
 pub mod pipeline;
 pub mod retry;
 pub mod run;
+pub mod scheduler;
 pub mod service;
 pub mod sweep;

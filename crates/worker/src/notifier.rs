@@ -1,17 +1,17 @@
-//! Sends the e-mails that are due, on a schedule of their own that no job waits for.
+//! Sends the notifications that are due, on a schedule of their own that no job waits for.
+
+mod email;
+mod webhook;
 
 use std::error::Error;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
-use notify::{Email, Link, Mailer, NotifyError, Outcome};
+use domain::Classify;
+use futures::{StreamExt, stream};
 use runtime::{chain, traces};
-use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
-use store::notifications::{self, DueNotification};
+use store::notifications::{self, Channel, DueNotification};
 use store::{PgPool, StoreError, acquire};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -20,156 +20,130 @@ use crate::config::NotificationConfig;
 use crate::deadline::until;
 use crate::retry::Verdict;
 
-/// Sends e-mails.
-pub struct Notifier {
+pub use email::EmailCourier;
+pub use webhook::WebhookCourier;
+
+/// What takes the notifications of one channel to where they go.
+pub trait Courier {
+    /// Why one did not arrive.
+    type Error: Classify + 'static;
+
+    /// The channel.
+    const CHANNEL: Channel;
+    /// How many may be on their way at the same moment.
+    const AT_ONCE: usize;
+
+    /// Delivers one.
+    fn deliver(&self, due: &DueNotification) -> impl Future<Output = Result<(), Self::Error>>;
+}
+
+/// Sends the notifications of one channel.
+pub struct Notifier<C> {
     /// Where notifications are.
     pub pool: PgPool,
-    /// Signs the links.
-    pub sink: Sink,
-    /// The way to the mail server.
-    pub mailer: Mailer,
+    /// The way to whom they are for.
+    pub courier: C,
     /// When to look, and when to try again.
     pub config: NotificationConfig,
     /// Told when a job has ended in this process.
-    pub wake: Arc<Notify>,
-    /// Dates the e-mails.
-    pub clock: Arc<dyn Clock>,
+    pub wake: watch::Receiver<()>,
 }
 
-/// Why an e-mail was not sent.
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error("signing the link")]
-    Link(#[from] SinkError),
-    #[error("sending the e-mail")]
-    Mail(#[from] NotifyError),
-    #[error("the file or the reason of the failure is gone")]
-    Outdated,
+/// A notification, and when another process may take it.
+struct Claimed {
+    due: DueNotification,
+    until: Instant,
 }
 
-impl Classify for SendError {
-    fn class(&self) -> ErrorClass {
-        match self {
-            Self::Link(error) => error.class(),
-            Self::Mail(error) => error.class(),
-            Self::Outdated => ErrorClass::Permanent,
-        }
-    }
-
-    fn code(&self) -> ErrorCode {
-        ErrorCode::Internal
-    }
-}
-
-impl Notifier {
+impl<C: Courier> Notifier<C> {
     /// Sends what is due until `stop`.
     pub async fn run(self, stop: CancellationToken) {
+        let (this, stop) = (&self, &stop);
+        let due = stream::unfold(self.wake.clone(), move |mut wake| async move {
+            let claimed = this.next(&mut wake, stop).await?;
+            Some((claimed, wake))
+        });
+        due.for_each_concurrent(C::AT_ONCE, |claimed| async move {
+            if let Err(error) = this.send(&claimed).await {
+                tracing::warn!(
+                    error = &error as &dyn Error,
+                    "the outcome of a notification could not be noted"
+                );
+            }
+        })
+        .await;
+    }
+
+    /// Waits until a notification is due, and takes it; nothing at `stop`.
+    async fn next(
+        &self,
+        wake: &mut watch::Receiver<()>,
+        stop: &CancellationToken,
+    ) -> Option<Claimed> {
         while !stop.is_cancelled() {
-            match self.send_next().await {
-                Ok(true) => continue,
-                Ok(false) => {}
+            match self.claim().await {
+                Ok(Some(claimed)) => return Some(claimed),
+                Ok(None) => {}
                 Err(error) => {
-                    tracing::warn!(error = &error as &dyn Error, "e-mails have to wait");
+                    tracing::warn!(error = &error as &dyn Error, "notifications have to wait");
                 }
             }
             tokio::select! {
-                () = self.wake.notified() => {}
+                // Its other end is there for as long as jobs run, and after that comes `stop`.
+                Ok(()) = wake.changed() => {}
                 () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
                 () = stop.cancelled() => {}
             }
         }
+        None
     }
 
-    /// Sends one e-mail, or says that none is due.
-    async fn send_next(&self) -> Result<bool, StoreError> {
-        let asked = Instant::now();
+    async fn claim(&self) -> Result<Option<Claimed>, StoreError> {
         let lease = Duration::from_secs(self.config.lease_s.get());
-        let claimed = notifications::claim_due(&mut *acquire(&self.pool).await?, lease).await?;
-        let Some(due) = claimed else {
-            return Ok(false);
-        };
+        let until = Instant::now() + lease;
+        let mut conn = acquire(&self.pool).await?;
+        let due = notifications::claim_due(&mut conn, C::CHANNEL, lease).await?;
+        Ok(due.map(|due| Claimed { due, until }))
+    }
+
+    /// Sends a notification and notes how that went.
+    async fn send(&self, claimed: &Claimed) -> Result<(), StoreError> {
+        let due = &claimed.due;
+        let (channel, job) = (C::CHANNEL.as_str(), due.job.id);
         let span = tracing::info_span!(
-            "mail.send",
-            job.id = %due.job.id,
+            "notification.send",
+            channel,
+            job.id = %job,
             notification.id = %due.id,
             attempt = due.attempts,
             otel.kind = "client",
             otel.status_code = Empty,
         );
         traces::follow(&span, due.job.trace.as_ref());
-        let sending = Box::pin(self.send(&due).instrument(span.clone()));
-        let Some(sent) = until(asked + lease, sending).await else {
-            tracing::warn!(job.id = %due.job.id, notification.id = %due.id, "left to another worker");
-            return Ok(true);
+        let delivery = Box::pin(self.courier.deliver(due).instrument(span.clone()));
+        let Some(delivered) = until(claimed.until, delivery).await else {
+            tracing::warn!(channel, job.id = %job, notification.id = %due.id, "left to another worker");
+            return Ok(());
         };
         let mut conn = acquire(&self.pool).await?;
-        let Err(error) = sent else {
-            notifications::sent(&mut conn, &due).await?;
-            tracing::info!(job.id = %due.job.id, notification.id = %due.id, "e-mail sent");
-            return Ok(true);
+        let Err(error) = delivered else {
+            notifications::sent(&mut conn, due).await?;
+            tracing::info!(channel, job.id = %job, notification.id = %due.id, "notified");
+            return Ok(());
         };
         span.record("otel.status_code", "ERROR");
         let retry = &self.config.retry;
-        let verdict = retry.judge(error.class(), error.code(), due.job.id, due.attempts);
+        let verdict = retry.judge(error.class(), error.code(), job, due.attempts);
         tracing::warn!(
-            job.id = %due.job.id, notification.id = %due.id, attempt = due.attempts,
-            error = &error as &dyn Error, ?verdict, "e-mail not sent"
+            channel, job.id = %job, notification.id = %due.id, attempt = due.attempts,
+            error = &error as &dyn Error, ?verdict, "not notified"
         );
         let cause = chain(&error);
         match verdict {
-            Verdict::Retry(delay) => {
-                notifications::retry(&mut conn, &due, delay, &cause).await?;
-            }
+            Verdict::Retry(delay) => notifications::retry(&mut conn, due, delay, &cause).await,
             Verdict::Fail(_) | Verdict::Release => {
-                notifications::give_up(&mut conn, &due, &cause).await?;
+                notifications::give_up(&mut conn, due, &cause).await
             }
         }
-        Ok(true)
-    }
-
-    async fn send(&self, due: &DueNotification) -> Result<(), SendError> {
-        let date = self.clock.now();
-        let link;
-        let outcome = match &due.job.state {
-            JobState::Completed {
-                file, expires_at, ..
-            } => {
-                link = self.link(&due.job.request, file, date, *expires_at).await?;
-                Outcome::Completed {
-                    file,
-                    link: Link {
-                        url: &link.url,
-                        expires_at: date + link.expires_in,
-                    },
-                }
-            }
-            JobState::Failed { failure, .. } => Outcome::Failed(failure),
-            _ => return Err(SendError::Outdated),
-        };
-        let email = Email {
-            id: due.id,
-            to: &due.recipient,
-            date,
-            job: due.job.id,
-            request: &due.job.request,
-            outcome,
-        };
-        Ok(self.mailer.send(&email).await?)
-    }
-
-    /// Signs a link that works as long as the file is there.
-    async fn link(
-        &self,
-        request: &ExportRequest,
-        file: &ExportedFile,
-        now: DateTime<Utc>,
-        expires_at: DateTime<Utc>,
-    ) -> Result<PresignedUrl, SinkError> {
-        let kind = ObjectKind {
-            content_type: request.output.content_type().to_owned(),
-            file_name: request.file_name(),
-        };
-        let life = (expires_at - now).to_std().unwrap_or_default();
-        self.sink.presign(&file.object_key, &kind, life).await
     }
 }

@@ -11,7 +11,7 @@ use runtime::shutdown::Shutdown;
 use runtime::traces;
 use store::StoreError;
 use store::removals::Stored;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::field::Empty;
 use tracing::{Instrument, Span};
@@ -33,8 +33,8 @@ pub struct Runner {
     pub max_deaths: u32,
     /// How long files live.
     pub retention: Arc<RetentionConfig>,
-    /// Told when there may be an e-mail to send.
-    pub mail: Arc<Notify>,
+    /// Told when there may be somebody to notify.
+    pub news: watch::Sender<()>,
     /// Told when there may be something to remove.
     pub leavings: Arc<Notify>,
     /// Wakes another worker for a job that is given back.
@@ -71,7 +71,7 @@ impl Runner {
         };
         drop(keeper);
         match noted {
-            Ok(()) => self.mail.notify_one(),
+            Ok(()) => self.news.send_replace(()),
             Err(StoreError::LeaseLost) => tracing::warn!("the job is somebody else's now"),
             // The lease ends by itself, and whoever claims the job next starts from its row.
             Err(error) => {

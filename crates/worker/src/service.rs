@@ -4,22 +4,24 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use domain::{SystemClock, WorkerId};
-use notify::Mailer;
+use notify::{Mailer, WebhookSender};
 use queue::Wakeups;
+use representation::Links;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::{Catalogue, ClickHouse};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::claims::{ClaimLoop, Slots};
 use crate::cleanup::Cleaner;
 use crate::config::Config;
 use crate::health::{self, Pulse};
 use crate::metrics;
-use crate::notifier::Notifier;
+use crate::notifier::{EmailCourier, Notifier, WebhookCourier};
 use crate::pipeline::{EncodePool, Pipeline};
 use crate::run::Runner;
+use crate::scheduler::Scheduler;
 
 /// Runs the worker until it is told to stop and the jobs that run have ended. `counted` is what it
 /// says to Prometheus.
@@ -37,10 +39,14 @@ pub async fn run(
     metrics::describe();
     let pool = store::connect(&config.postgres, "export-worker").context("postgres")?;
     let sink = Sink::new(&config.s3).await.context("s3")?;
-    let (mail, leavings) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let leavings = Arc::new(Notify::new());
+    let (news, told) = watch::channel(());
+    let clock = Arc::new(SystemClock);
     let pulse = Pulse::default();
     let jobs = config.worker.jobs.get();
     let threads = config.pipeline.encode_threads();
+    let catalogue = Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?);
+    let wake_ups = Wakeups::connect(&config.redis).context("redis")?;
     let waiting = usize::try_from(jobs)? * config.pipeline.blocks_in_flight();
 
     let claims = ClaimLoop {
@@ -54,7 +60,7 @@ pub async fn run(
         pulse: pulse.clone(),
         runner: Runner {
             pipeline: Pipeline {
-                catalogue: Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?),
+                catalogue: Arc::clone(&catalogue),
                 clickhouse: ClickHouse::new(&config.clickhouse).context("clickhouse")?,
                 pool: EncodePool::start(threads, waiting).context("encoding threads")?,
                 sink: sink.clone(),
@@ -63,9 +69,9 @@ pub async fn run(
             retry: config.retry,
             max_deaths: config.worker.max_deaths.get(),
             retention: Arc::new(config.retention),
-            mail: Arc::clone(&mail),
+            news,
             leavings: Arc::clone(&leavings),
-            wake_ups: Wakeups::connect(&config.redis).context("redis")?,
+            wake_ups: wake_ups.clone(),
             shutdown: shutdown.clone(),
         },
     };
@@ -75,16 +81,35 @@ pub async fn run(
         config: config.cleanup,
         wake: leavings,
     };
-    let notifier = Notifier {
+    let scheduler = Scheduler {
+        pool: pool.clone(),
+        catalogue,
+        quotas: config.quotas,
+        wake_ups,
+        config: config.schedules,
+    };
+    let mails = Notifier {
+        pool: pool.clone(),
+        courier: EmailCourier {
+            sink,
+            mailer: Mailer::new(&config.smtp).context("smtp")?,
+            clock: clock.clone(),
+        },
+        config: config.notifications.clone(),
+        wake: told.clone(),
+    };
+    let calls = Notifier {
         pool,
-        sink,
-        mailer: Mailer::new(&config.smtp).context("smtp")?,
+        courier: WebhookCourier {
+            sender: WebhookSender::new(&config.notify).context("notify")?,
+            links: Links::new(config.http.public_url.as_ref()),
+            clock,
+        },
         config: config.notifications,
-        wake: mail,
-        clock: Arc::new(SystemClock),
+        wake: told,
     };
 
-    let (wake, wake_ups) = mpsc::channel(1);
+    let (wake, awake) = mpsc::channel(1);
     let Shutdown { soft, hard } = &shutdown;
     tracing::info!(jobs, threads = threads.get(), "export-worker started");
     let healthy = async {
@@ -92,15 +117,14 @@ pub async fn run(
         served.await.context("health check")
     };
     let notifying = async {
-        tokio::select! {
-            () = notifier.run(soft.clone()) => {}
-            // A mail server that hangs: the e-mail is sent again, under the same Message-ID.
-            () = hard.cancelled() => {}
-        }
+        let both = async { tokio::join!(mails.run(soft.clone()), calls.run(soft.clone())) };
+        // A server that hangs: it is told again, under the same id.
+        hard.run_until_cancelled(Box::pin(both)).await;
     };
     let working = async {
         tokio::join!(
-            claims.run(wake_ups, soft.clone()),
+            claims.run(awake, soft.clone()),
+            scheduler.run(soft.clone()),
             cleaner.run(soft.clone()),
             cleaner.sweep(soft.clone()),
             notifying,

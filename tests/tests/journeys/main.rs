@@ -18,6 +18,8 @@ mod quotas;
 mod reference;
 mod requests;
 mod retention;
+mod schedules;
 mod tenants;
 mod traces;
 mod values;
+mod webhooks;

@@ -50,7 +50,7 @@ async fn one_trace_leads_from_the_request_to_the_mail() -> Result<()> {
         ("export-worker", "part.upload", run),
         ("export-worker", "upload.complete", run),
         ("export-worker", "export.complete", run),
-        ("export-worker", "mail.send", request),
+        ("export-worker", "notification.send", request),
     ] {
         let span = span(service, name)?;
         assert_eq!(span.parent_id, parent.span_id, "{span:?} in {parent:?}");

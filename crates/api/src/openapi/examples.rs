@@ -8,7 +8,7 @@ use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{OpenApi, RefOr, Required};
 
-use crate::openapi::request;
+use crate::openapi::{request, schedule};
 
 /// Adds the examples to the operations.
 pub(super) struct Examples;
@@ -23,18 +23,24 @@ impl Modify for Examples {
 }
 
 fn add(operation: &mut Operation) {
-    // Whatever has a body takes a request for an export, which must be there.
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    // Whatever takes a body takes one of two kinds, and it must be there.
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         body.required = Some(Required::True);
         for content in body.content.values_mut() {
             let RefOr::T(content) = content else { continue };
-            for (name, summary, value) in request::examples() {
+            let of_schedules = schedule::examples();
+            let of_exports = request::examples();
+            let examples = match id {
+                "create_schedule" => &of_schedules[..],
+                _ => &of_exports[..],
+            };
+            for (name, summary, value) in examples.iter().cloned() {
                 let example = example(summary, value);
                 content.examples.insert(name.to_owned(), RefOr::T(example));
             }
         }
     }
-    let id = operation.operation_id.as_deref().unwrap_or_default();
     for (status, response) in &mut operation.responses.responses {
         let RefOr::T(response) = response else {
             continue;

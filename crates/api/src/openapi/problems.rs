@@ -89,6 +89,15 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::ExportCancelled,
             ProblemCode::Expired,
         ],
+        "create_schedule" => &[
+            ProblemCode::InvalidJson,
+            ProblemCode::TooManySchedules,
+            ProblemCode::BodyTooLarge,
+            ProblemCode::UnsupportedMediaType,
+            ProblemCode::InvalidRequest,
+        ],
+        "get_schedule" | "delete_schedule" => &[ProblemCode::ScheduleNotFound],
+        "get_webhook_secret" => &[ProblemCode::NoWebhooks],
         "delete_export" => &[ProblemCode::NotFound],
         _ => &[],
     }

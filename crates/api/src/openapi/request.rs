@@ -65,7 +65,7 @@ fn schema() -> Value {
 fn options() -> Value {
     let mut options = json!({
         "type": "object", "additionalProperties": false, "properties": {},
-        "description": "order, and csv, json or parquet for the options of the format.",
+        "description": "order, notify, and csv, json or parquet for the options of the format.",
     });
     for format in Format::ALL {
         let of_format = options_schema(*format);

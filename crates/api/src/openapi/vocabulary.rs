@@ -1,24 +1,11 @@
-//! Schemas of the words that the domain defines, so that the document knows what the code knows.
+//! Schemas of the words that the code defines, so that the document knows what the code knows.
 
-use domain::{Compression, ErrorCode, Format, JobStatus, Op};
+use domain::{Op, ScheduleErrorCode, Window};
+use representation::vocabulary::names;
+pub(crate) use representation::vocabulary::{compression, format, job_status};
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 
 use crate::problem::ProblemCode;
-
-/// The states of a job.
-pub(crate) fn job_status() -> Object {
-    names(JobStatus::ALL.iter().map(|status| status.as_str()))
-}
-
-/// The formats of files.
-pub(crate) fn format() -> Object {
-    names(Format::NAMES.iter().copied())
-}
-
-/// The compressions around files.
-pub(crate) fn compression() -> Object {
-    names(Compression::NAMES.iter().copied())
-}
 
 /// The compressions that go with something.
 pub(crate) fn compressions() -> Schema {
@@ -31,14 +18,24 @@ pub(crate) fn operators() -> Schema {
     ArrayBuilder::new().items(names).into()
 }
 
-/// Why jobs fail.
-pub(crate) fn error_code() -> Object {
-    names(ErrorCode::ALL.iter().map(|code| code.as_str()))
-}
-
 /// What goes wrong with calls.
 pub(crate) fn problem_code() -> Object {
     names(ProblemCode::ALL.iter().map(|code| code.as_str()))
+}
+
+/// Which time a scheduled export is of.
+pub(crate) fn window() -> Object {
+    names(Window::NAMES.iter().copied())
+}
+
+/// How schedules are.
+pub(crate) fn schedule_status() -> Object {
+    names(["ACTIVE", "FAILING"].into_iter())
+}
+
+/// Why a run of a schedule makes no job.
+pub(crate) fn schedule_error_code() -> Object {
+    names(ScheduleErrorCode::NAMES.iter().copied())
 }
 
 /// What is wrong with a request.
@@ -50,12 +47,4 @@ pub(crate) fn violations() -> Schema {
         .required("pointer")
         .required("detail");
     ArrayBuilder::new().items(violation).into()
-}
-
-/// One of some names.
-pub(super) fn names(names: impl Iterator<Item = &'static str>) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(names))
-        .build()
 }

@@ -55,6 +55,10 @@ problem_codes! {
     UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
     /// There is no such export, or it belongs to somebody else.
     NotFound = "not_found", NOT_FOUND, "There is no such export.";
+    /// There is no such schedule, or it belongs to somebody else.
+    ScheduleNotFound = "schedule_not_found", NOT_FOUND, "There is no such schedule.";
+    /// The service has no secret to sign webhooks with (`notify.webhook_secrets`).
+    NoWebhooks = "no_webhooks", NOT_FOUND, "Webhooks are not set up.";
     /// The path exists, but not for this method.
     MethodNotAllowed = "method_not_allowed", METHOD_NOT_ALLOWED, "The method is not allowed here.";
     /// The export is still waiting or running.
@@ -63,6 +67,8 @@ problem_codes! {
     ExportFailed = "export_failed", CONFLICT, "The export has failed.";
     /// The export was cancelled, so it has no file.
     ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
+    /// The organization has as many schedules as it may have (`limits.max_schedules`).
+    TooManySchedules = "too_many_schedules", CONFLICT, "There are too many schedules.";
     /// A request with the same `Idempotency-Key` is being answered at this moment.
     IdempotencyKeyInUse = "idempotency_key_in_use", CONFLICT, "A request with this idempotency key is in progress.";
     /// The file was kept for its time and is gone, or somebody deleted it.

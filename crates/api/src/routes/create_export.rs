@@ -8,6 +8,7 @@ use axum::http::header::{InvalidHeaderValue, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, JobId, Violation};
+use representation::JobRepresentation;
 use runtime::traces;
 use store::StoreError;
 use store::idempotency::{self as keys, Begun, KeyedRequest};
@@ -21,7 +22,6 @@ use crate::client::Client;
 use crate::json::JsonBody;
 use crate::openapi::ExportRequestSchema;
 use crate::problem::{Problem, ProblemCode};
-use crate::representation::JobRepresentation;
 use crate::routes::POLL_AFTER;
 use crate::routes::create_export::idempotency::IdempotencyKey;
 use crate::routes::validate::validate;
@@ -108,7 +108,7 @@ pub async fn create_export(
 ) -> Result<Response, CreateExportError> {
     let quota = app.quotas.of(principal.organization);
     let limits = app.limits.of(&quota);
-    let (request, _) = validate(&body, &limits, &app.catalogue, principal.organization)
+    let (request, _) = validate(&app, &body, &limits, principal.organization)
         .map_err(CreateExportError::Invalid)?;
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
@@ -116,6 +116,7 @@ pub async fn create_export(
         actor: client.acting_for(principal.user),
         request,
         trace: traces::current(),
+        run: None,
     };
     let keyed = key.map(|key| key.with(principal, body));
     let inserted = if keyed.is_none() && !quota.limits_requests() {

@@ -3,13 +3,13 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use representation::JobRepresentation;
 use store::StoreError;
 
 use crate::app::App;
 use crate::auth::Principal;
 use crate::client::Client;
 use crate::problem::Problem;
-use crate::representation::JobRepresentation;
 use crate::routes::JobPath;
 
 /// Why a job could not be withdrawn.

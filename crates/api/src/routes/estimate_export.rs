@@ -66,8 +66,8 @@ pub async fn estimate_export(
 ) -> Result<Response, EstimateExportError> {
     let organization = principal.organization;
     let limits = app.limits.of(&app.quotas.of(organization));
-    let (request, query) = validate(&body, &limits, &app.catalogue, organization)
-        .map_err(EstimateExportError::Invalid)?;
+    let (request, query) =
+        validate(&app, &body, &limits, organization).map_err(EstimateExportError::Invalid)?;
     let _permit = app.estimator.enter()?;
     let mut connection = store::acquire(&app.pool).await?;
     let costs = store::jobs::costs(&mut connection, organization, &request).await?;

@@ -7,13 +7,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::header::{InvalidHeaderValue, RETRY_AFTER};
 use axum::response::{IntoResponse, Response};
 use domain::Violation;
+use representation::JobRepresentation;
 use store::StoreError;
 
 use crate::app::App;
 use crate::auth::Principal;
 use crate::entity_tag::IfNoneMatch;
 use crate::problem::Problem;
-use crate::representation::JobRepresentation;
 use crate::routes::{JobPath, POLL_AFTER};
 use crate::snapshot::Snapshot;
 use crate::wait;

@@ -121,7 +121,7 @@ impl<'a> Manifest<'a> {
             end_time: request.range.end(),
             filters: request.filters.as_ref().map(domain::Filters::as_posted),
             columns: contents.map(|contents| contents.columns.iter().map(Into::into).collect()),
-            options: request.options_json(),
+            options: request.file_options_json(),
             requested_at: job.created_at,
             service_version: contents.map(|contents| contents.service_version.as_str()),
         }

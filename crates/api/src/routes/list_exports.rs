@@ -9,6 +9,7 @@ use axum::http::header::{InvalidHeaderValue, LINK};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, Violation};
+use representation::JobRepresentation;
 use serde::Serialize;
 use store::StoreError;
 use store::jobs::{Listing, Position};
@@ -18,7 +19,6 @@ use crate::app::App;
 use crate::auth::Principal;
 use crate::links::Links;
 use crate::problem::Problem;
-use crate::representation::JobRepresentation;
 use crate::routes::list_exports::query::PageQuery;
 
 /// Why no jobs are listed.

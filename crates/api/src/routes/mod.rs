@@ -10,11 +10,13 @@ pub(crate) mod estimate_export;
 mod file;
 pub(crate) mod get_export;
 pub(crate) mod get_manifest;
+pub(crate) mod get_webhook_secret;
 pub(crate) mod healthz;
 mod job_path;
 pub(crate) mod list_datasets;
 pub(crate) mod list_exports;
 pub(crate) mod readyz;
+pub(crate) mod schedules;
 mod validate;
 pub(crate) mod watch_export;
 
@@ -26,11 +28,16 @@ pub use estimate_export::{EstimateExportError, estimate_export};
 pub use file::NoFile;
 pub use get_export::{GetExportError, get_export};
 pub use get_manifest::{GetManifestError, get_manifest};
+pub use get_webhook_secret::{GetWebhookSecretError, get_webhook_secret};
 pub use healthz::healthz;
 pub use job_path::JobPath;
 pub use list_datasets::{ListDatasetsError, list_datasets};
 pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
+pub use schedules::{
+    CreateScheduleError, DeleteScheduleError, GetScheduleError, ListSchedulesError, SchedulePath,
+    create_schedule, delete_schedule, get_schedule, list_schedules,
+};
 pub use watch_export::{WatchExportError, watch_export};
 
 /// When to ask again for a job that is not done, in seconds.

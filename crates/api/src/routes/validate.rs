@@ -1,10 +1,13 @@
-//! Checks a request against the limits and the datasets, and collects everything that is wrong.
+//! Checks a request against the limits, the datasets and where webhooks may go, and collects everything
+//! that is wrong.
 
 use std::collections::HashSet;
 
-use domain::{ExportRequest, OrganizationId, RequestLimits, Violation};
+use domain::{ExportRequest, Notify, OrganizationId, RequestLimits, Violation};
 use serde_json::{Map, Value, json};
-use source::{Catalogue, Query};
+use source::Query;
+
+use crate::app::App;
 
 /// Reads the body of a request, and what it means for its dataset.
 ///
@@ -12,29 +15,42 @@ use source::{Catalogue, Query};
 ///
 /// Everything that is wrong with it. The catalogue can only judge a whole request, so for its
 /// sake the members that are wrong in themselves are left out or replaced by right ones.
-pub(super) fn validate(
+pub(in crate::routes) fn validate(
+    app: &App,
     body: &Value,
     limits: &RequestLimits,
-    catalogue: &Catalogue,
     organization: OrganizationId,
 ) -> Result<(ExportRequest, Query), Vec<Violation>> {
     match ExportRequest::parse(body, limits) {
-        Ok(request) => catalogue
-            .resolve(&request, organization)
-            .map(|query| (request, query)),
+        Ok(request) => {
+            let violations = refused_webhook(app, &request);
+            match app.catalogue.resolve(&request, organization) {
+                Ok(query) if violations.is_empty() => Ok((request, query)),
+                resolved => Err([resolved.err().unwrap_or_default(), violations].concat()),
+            }
+        }
         Err(mut violations) => {
             let sound = body
                 .as_object()
                 .map(|members| without(members, &violations))
                 .and_then(|sound| ExportRequest::parse(&sound, limits).ok());
-            if let Some(request) = sound
-                && let Err(more) = catalogue.resolve(&request, organization)
-            {
-                violations.extend(more);
+            if let Some(request) = sound {
+                let resolved = app.catalogue.resolve(&request, organization);
+                violations.extend(resolved.err().unwrap_or_default());
+                violations.extend(refused_webhook(app, &request));
             }
             Err(violations)
         }
     }
+}
+
+/// Returns why this service would not call the webhook that a request names.
+fn refused_webhook(app: &App, request: &ExportRequest) -> Vec<Violation> {
+    let webhook = request.notify.webhook.iter();
+    let refused = webhook.filter_map(|webhook| app.webhooks.check(webhook).err());
+    refused
+        .map(|detail| Violation::new(Notify::webhook_pointer(), detail))
+        .collect()
 }
 
 /// Repairs a request: takes out what is wrong, and puts something right where there must be

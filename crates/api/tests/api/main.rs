@@ -20,5 +20,7 @@ mod process;
 mod quotas;
 mod rates;
 mod read;
+mod schedules;
 mod tokens;
 mod wait;
+mod webhooks;

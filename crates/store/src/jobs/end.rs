@@ -13,7 +13,7 @@ use crate::metrics;
 use crate::notifications::{self, NotificationKind};
 use crate::{quotas, uploads};
 
-/// Completes the job, with its event and its notification, and adds the file to what the organization
+/// Completes the job, with its event and its notifications, and adds the file to what the organization
 /// has used. `location` is where the object is (`s3://bucket/key`); it expires `retention` from now.
 ///
 /// A job that this claim has completed with this file stays as it is: the answer to an earlier call may
@@ -69,7 +69,7 @@ pub async fn complete(
     }
     uploads::forget_checkpoints(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Completed, None).await?;
-    notifications::add(&mut tx, job, NotificationKind::Completed).await?;
+    notifications::add(&mut tx, &claim.job, NotificationKind::Completed).await?;
     // The last step: others of the organization wait for this row.
     quotas::add_usage(&mut tx, claim.job.organization, file).await?;
     tx.commit().await?;
@@ -77,7 +77,7 @@ pub async fn complete(
     Ok(())
 }
 
-/// Ends the job without a file, with its event and its notification; what it has stored is to be
+/// Ends the job without a file, with its event and its notifications; what it has stored is to be
 /// removed. Users see `failure`, operators `cause`.
 ///
 /// # Errors
@@ -107,7 +107,7 @@ pub async fn fail(
     fenced(&result)?;
     uploads::give_up(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Failed, None).await?;
-    notifications::add(&mut tx, job, NotificationKind::Failed).await?;
+    notifications::add(&mut tx, &claim.job, NotificationKind::Failed).await?;
     tx.commit().await?;
     metrics::failed(failure.code);
     Ok(())

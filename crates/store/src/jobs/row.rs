@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ErrorCode, ExportJob, ExportRequest, ExportedFile, Failure, JobId, JobState, JobStatus,
-    Progress, RequestLimits, TraceParent,
+    KeyPrefix, Progress, RequestLimits, TraceParent,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -23,6 +23,7 @@ macro_rules! select_jobs {
                       end_time, filters, columns, options, progress, rows_exported, rows_estimated,
                       object_key, file_size, sha256, expires_at, deleted_at, error_code,
                       error_message, created_at, started_at, updated_at, completed_at, trace_parent,
+                      schedule_id, key_prefix,
                       shown_status AS "status!"
                FROM (
                    SELECT *, CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
@@ -82,6 +83,8 @@ pub(super) struct JobRow {
     pub(super) updated_at: DateTime<Utc>,
     pub(super) completed_at: Option<DateTime<Utc>>,
     pub(super) trace_parent: Option<String>,
+    pub(super) schedule_id: Option<Uuid>,
+    pub(super) key_prefix: Option<String>,
 }
 
 impl TryFrom<JobRow> for ExportJob {
@@ -101,6 +104,13 @@ impl JobRow {
             user: self.user_id.into(),
             organization: self.organization_id.into(),
             request: self.request()?,
+            schedule: self.schedule_id.map(Into::into),
+            key_prefix: self
+                .key_prefix
+                .as_deref()
+                .map(KeyPrefix::parse)
+                .transpose()
+                .map_err(|_| "column key_prefix")?,
             progress: u8::try_from(self.progress)
                 .ok()
                 .and_then(Progress::new)

@@ -102,6 +102,7 @@ impl Db {
             actor: self.actor(),
             request: request(&json!({})),
             trace: None,
+            run: None,
         }
     }
 

@@ -7,7 +7,8 @@ use serde_json::json;
 use sqlx::Connection;
 use store::events::{self, EventKind};
 use store::jobs::{self, NewJob};
-use store::{StoreError, notifications, uploads};
+use store::notifications::{self, Channel, NotificationKind};
+use store::{StoreError, uploads};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -97,7 +98,11 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     jobs::complete(&mut tx, &claim, &file(), LOCATION, RETENTION).await?;
     tx.rollback().await?;
     assert_eq!(db.trail(id).await?, ["requested", "started"]);
-    assert!(notifications::claim_due(&mut conn, LEASE).await?.is_none());
+    assert!(
+        notifications::claim_due(&mut conn, Channel::Email, LEASE)
+            .await?
+            .is_none()
+    );
 
     jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
     let job = db.get(id).await?;
@@ -116,14 +121,11 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     assert_eq!(db.trail(id).await?, ["requested", "started", "completed"]);
     assert_eq!(trail[0].actor, Some(db.actor()));
     assert_eq!(trail[1].actor, None);
-    let mail = notifications::claim_due(&mut conn, LEASE)
+    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE)
         .await?
         .expect("a mail is due");
     assert_eq!(mail.recipient, "ada@acme.test");
-    assert_eq!(
-        (mail.kind, mail.job.id),
-        (notifications::NotificationKind::Completed, id)
-    );
+    assert_eq!((mail.kind, mail.job.id), (NotificationKind::Completed, id));
 
     let url: String = sqlx::query_scalar("SELECT file_url FROM export_jobs")
         .fetch_one(&mut *conn)
@@ -142,10 +144,10 @@ async fn a_failed_job_tells_its_owner_the_sentence_and_operators_the_cause() -> 
     let job = db.get(claim.job.id).await?;
     assert!(matches!(job.state, JobState::Failed { failure: told, .. } if told == failure));
     assert_eq!(db.trail(job.id).await?, ["requested", "started", "failed"]);
-    let mail = notifications::claim_due(&mut conn, LEASE)
+    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE)
         .await?
         .expect("a mail is due");
-    assert_eq!(mail.kind, notifications::NotificationKind::Failed);
+    assert_eq!(mail.kind, NotificationKind::Failed);
     let cause: String = sqlx::query_scalar("SELECT last_error FROM export_jobs")
         .fetch_one(&mut *conn)
         .await?;

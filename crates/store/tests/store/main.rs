@@ -12,5 +12,6 @@ mod queue;
 mod quotas;
 mod rates;
 mod removals;
+mod schedules;
 mod uploads;
 mod withdraw;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::db::{Db, LEASE};
+use crate::db::{Db, LEASE, request};
 use anyhow::Result;
+use domain::ErrorCode;
+use serde_json::json;
 use store::StoreError;
-use store::notifications::{self, DueNotification};
+use store::jobs::{self, NewJob};
+use store::notifications::{self, Channel, DueNotification};
 
 const HOUR: Duration = Duration::from_hours(1);
 
@@ -70,8 +73,47 @@ async fn a_mail_that_is_given_up_leaves_an_event() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn a_mail_and_a_call_of_a_webhook_do_not_know_of_each_other() -> Result<()> {
+    let db = Db::fresh().await?;
+    let job = NewJob {
+        request: request(
+            &json!({ "options": { "notify": { "webhook": "https://example.com/" } } }),
+        ),
+        ..db.new_job()
+    };
+    let mut conn = db.conn().await?;
+    jobs::insert(&mut conn, job.clone()).await?;
+    let claim = db.claim().await?.expect("due");
+    jobs::fail(&mut conn, &claim, &ErrorCode::Internal.into(), "a test").await?;
+
+    let call = due_by(&db, Channel::Webhook).await?.expect("due at once");
+    let mail = due(&db).await?.expect("due at once");
+    assert_ne!(call.id, mail.id);
+    assert_eq!(call.job.request.notify, job.request.notify);
+    notifications::sent(&mut conn, &mail).await?;
+    notifications::retry(&mut conn, &call, HOUR, "500").await?;
+    db.expire_leases().await?;
+    assert!(due(&db).await?.is_none(), "it is not sent again");
+    sqlx::query("UPDATE notifications SET run_after = run_after - interval '1 hour'")
+        .execute(&db.pool)
+        .await?;
+    let again = due_by(&db, Channel::Webhook)
+        .await?
+        .expect("an hour has passed");
+    assert_eq!((again.id, again.attempts), (call.id, 2));
+    notifications::give_up(&mut conn, &again, "410").await?;
+    let trail = ["requested", "started", "failed", "unnotified"];
+    assert_eq!(db.trail(job.id).await?, trail);
+    Ok(())
+}
+
 async fn due(db: &Db) -> Result<Option<DueNotification>> {
-    Ok(notifications::claim_due(&mut *db.conn().await?, LEASE).await?)
+    due_by(db, Channel::Email).await
+}
+
+async fn due_by(db: &Db, channel: Channel) -> Result<Option<DueNotification>> {
+    Ok(notifications::claim_due(&mut *db.conn().await?, channel, LEASE).await?)
 }
 
 async fn changes_nothing(db: &Db, mail: &DueNotification) -> Result<()> {

@@ -5,7 +5,8 @@ use anyhow::Result;
 use domain::{ErrorCode, ExportJob, Failure, JobId, JobState, JobStatus};
 use store::events::{self, EventKind};
 use store::jobs::{self, Claim};
-use store::{StoreError, notifications, uploads};
+use store::notifications::{self, Channel};
+use store::{StoreError, uploads};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -270,6 +271,6 @@ async fn let_expire(db: &Db, job: JobId) -> Result<()> {
 }
 
 async fn no_mail(db: &Db) -> Result<bool> {
-    let mail = notifications::claim_due(&mut *db.conn().await?, LEASE).await?;
+    let mail = notifications::claim_due(&mut *db.conn().await?, Channel::Email, LEASE).await?;
     Ok(mail.is_none())
 }

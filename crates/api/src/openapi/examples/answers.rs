@@ -3,8 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, JobState, Progress,
-    RequestLimits,
+    RequestLimits, Schedule, ScheduleRequest,
 };
+use representation::{JobRepresentation, Links};
 use serde::Serialize;
 use serde_json::{Value, to_value};
 use source::Catalogue;
@@ -12,16 +13,18 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::estimate::{Basis, Estimate};
-use crate::links::Links;
 use crate::openapi::request;
-use crate::representation::JobRepresentation;
+use crate::openapi::schedule::example as schedule_request;
 use crate::routes::download_export::Download;
 use crate::routes::get_manifest::Manifest;
+use crate::routes::get_webhook_secret::Secrets;
 use crate::routes::healthz::Health;
 use crate::routes::list_datasets::Datasets;
 use crate::routes::list_exports::Page;
 use crate::routes::list_exports::query::PageQuery;
 use crate::routes::readyz::{Dependencies, Dependency, Readiness};
+use crate::routes::schedules::list_schedules::Schedules;
+use crate::routes::schedules::representation::ScheduleRepresentation;
 use crate::snapshot::Snapshot;
 
 /// A dataset as an operator may define it.
@@ -57,6 +60,13 @@ pub(super) fn of(operation: &str, status: &str) -> Option<Value> {
         }),
         ("download_export", "200") => download(),
         ("get_manifest", "200") => manifest(),
+        ("get_webhook_secret", "200") => {
+            json(&Secrets::of(&["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]))
+        }
+        ("create_schedule", "201") | ("get_schedule", "200") => {
+            json(&ScheduleRepresentation::new(&schedule()?))
+        }
+        ("list_schedules", "200") => json(&Schedules::of(&[schedule()?])),
         ("healthz", "200") => json(&Health::OK),
         ("readyz", "200") => json(&readiness(true)),
         ("readyz", "503") => json(&readiness(false)),
@@ -84,19 +94,17 @@ fn pending() -> Option<ExportJob> {
     let body = request::examples()
         .into_iter()
         .find_map(|(name, _, body)| (name == "filtered").then_some(body))?;
-    Some(ExportJob {
-        id: id(1),
-        user: Uuid::from_u128(0x0b00_0000_0000_4000_8000_0000_0000_0001).into(),
-        organization: Uuid::from_u128(0x0a00_0000_0000_4000_8000_0000_0000_0001).into(),
-        request: ExportRequest::parse(&body, &RequestLimits::NONE).ok()?,
-        state: JobState::Pending,
-        progress: Progress::default(),
-        rows_exported: 0,
-        rows_estimated: None,
-        created_at: after(0)?,
-        started_at: None,
-        updated_at: after(0)?,
-    })
+    let user = Uuid::from_u128(0x0b00_0000_0000_4000_8000_0000_0000_0001);
+    let organization = Uuid::from_u128(0x0a00_0000_0000_4000_8000_0000_0000_0001);
+    let request = ExportRequest::parse(&body, &RequestLimits::NONE).ok()?;
+    Some(ExportJob::requested(
+        id(1),
+        user.into(),
+        organization.into(),
+        request,
+        None,
+        after(0)?,
+    ))
 }
 
 fn id(number: u128) -> JobId {
@@ -179,6 +187,23 @@ fn page() -> Option<Value> {
 fn datasets() -> Option<Value> {
     let catalogue = Catalogue::load(&[("example", PRESET)]).ok()?;
     json(&Datasets::of(&catalogue))
+}
+
+fn schedule() -> Option<Schedule> {
+    let job = pending()?;
+    let now = after(0)?;
+    let request = ScheduleRequest::parse(&schedule_request(), TimeDelta::zero(), now).ok()?;
+    Some(Schedule {
+        id: Uuid::from_u128(0x019b_7ddb_6c00_7000_8000_0000_0000_1000).into(),
+        organization: job.organization,
+        user: job.user,
+        next_run_at: request.recurrence.next_after(now),
+        request,
+        failure: None,
+        last_run_at: None,
+        last_job: None,
+        created_at: now,
+    })
 }
 
 fn download() -> Option<Value> {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::notify::WebhookUrl;
 use crate::output::{Format, JsonLayout, Output, ParquetCompression, RowOrder};
 
 /// One ASCII character other than U+0000, a quote and a line break.
@@ -31,6 +32,15 @@ pub fn options_schema(format: Format) -> Value {
         "additionalProperties": false,
         "properties": {
             "order": { "type": "string", "enum": RowOrder::NAMES, "default": RowOrder::Time },
+            "notify": {
+                "type": "object", "additionalProperties": false, "properties": {
+                    "webhook": {
+                        "type": "string", "format": "uri", "pattern": "^https://",
+                        "maxLength": WebhookUrl::MAX_BYTES,
+                        "description": "Called when the export is completed or has failed.",
+                    },
+                },
+            },
             format.as_str(): {
                 "type": "object", "additionalProperties": false, "properties": own,
             },

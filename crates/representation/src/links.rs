@@ -1,6 +1,6 @@
 //! The addresses of exports.
 
-use domain::JobId;
+use domain::{JobId, ScheduleId};
 use url::Url;
 
 /// Makes the addresses of exports: below the public address of the service when it is known, else
@@ -27,6 +27,11 @@ impl Links {
     /// Returns the address of a job.
     pub fn job(&self, id: JobId) -> String {
         format!("{}/api/v1/export/{id}", self.base)
+    }
+
+    /// Returns the address of a schedule.
+    pub fn schedule(&self, id: ScheduleId) -> String {
+        format!("{}/api/v1/export/schedules/{id}", self.base)
     }
 
     /// Returns the address of a job's file.

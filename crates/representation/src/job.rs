@@ -3,13 +3,14 @@
 use chrono::{DateTime, Utc};
 use domain::{
     Compression, DataType, ErrorCode, ExportJob, Format, JobId, JobState, JobStatus, Progress,
+    ScheduleId,
 };
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::links::Links;
-use crate::openapi::vocabulary;
+use crate::vocabulary;
 
 /// An export job as clients see it. Every member is always there; what is not known is null.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -37,6 +38,9 @@ pub struct JobRepresentation<'a> {
     /// With the defaults filled in.
     #[schema(value_type = Object)]
     options: Value,
+    /// The schedule that made it, which may be gone.
+    #[schema(value_type = Option<Uuid>)]
+    schedule_id: Option<ScheduleId>,
     rows_exported: u64,
     rows_estimated: Option<u64>,
     file: Option<File<'a>>,
@@ -85,6 +89,7 @@ impl<'a> JobRepresentation<'a> {
             filters: request.filters.as_ref().map(domain::Filters::as_posted),
             columns: request.columns.as_deref(),
             options: request.options_json(),
+            schedule_id: job.schedule,
             rows_exported: job.rows_exported,
             rows_estimated: job.rows_estimated,
             file: None,

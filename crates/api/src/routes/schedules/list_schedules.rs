@@ -1,0 +1,60 @@
+//! `GET /api/v1/export/schedules`: the schedules of the organization.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use domain::Schedule;
+use serde::Serialize;
+use store::StoreError;
+use utoipa::ToSchema;
+
+use super::representation::ScheduleRepresentation;
+use crate::app::App;
+use crate::auth::Principal;
+use crate::problem::Problem;
+
+/// Why no schedules are listed.
+#[derive(Debug, thiserror::Error)]
+pub enum ListSchedulesError {
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl IntoResponse for ListSchedulesError {
+    fn into_response(self) -> Response {
+        let Self::Store(error) = self;
+        Problem::from(error).into_response()
+    }
+}
+
+/// All schedules of an organization.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Schedules<'a> {
+    schedules: Vec<ScheduleRepresentation<'a>>,
+}
+
+impl<'a> Schedules<'a> {
+    pub(crate) fn of(schedules: &'a [Schedule]) -> Self {
+        let schedules = schedules.iter().map(ScheduleRepresentation::new).collect();
+        Self { schedules }
+    }
+}
+
+/// Answers 200 with the schedules of the organization, oldest first.
+///
+/// # Errors
+///
+/// When the database fails.
+#[utoipa::path(
+    get, path = "/api/v1/export/schedules", tag = "schedules", security(("token" = [])),
+    responses((status = 200, description = "The schedules.", body = Schedules<'static>)),
+)]
+pub async fn list_schedules(
+    State(app): State<App>,
+    principal: Principal,
+) -> Result<Response, ListSchedulesError> {
+    let mut connection = store::acquire(&app.pool).await?;
+    let schedules = store::schedules::list(&mut connection, principal.organization).await?;
+    Ok(Json(Schedules::of(&schedules)).into_response())
+}

@@ -1,0 +1,174 @@
+//! Makes jobs of the schedules that are due. Any number of workers may do so at once.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    ExportRequest, JobId, Pointer, RequestLimits, Schedule, ScheduleErrorCode, ScheduleFailure,
+    export_of,
+};
+use queue::Wakeups;
+use source::Catalogue;
+use store::events::Actor;
+use store::jobs::{NewJob, Run};
+use store::quotas::{self, QuotasConfig};
+use store::schedules::{self, Due};
+use store::{PgConnection, PgPool, StoreError};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::SchedulesConfig;
+
+/// Makes jobs of schedules.
+pub struct Scheduler {
+    /// Where schedules and jobs are.
+    pub pool: PgPool,
+    /// What can be exported.
+    pub catalogue: Arc<Catalogue>,
+    /// What organizations may have.
+    pub quotas: QuotasConfig,
+    /// Wakes a worker for a job.
+    pub wake_ups: Wakeups,
+    /// When to look.
+    pub config: SchedulesConfig,
+}
+
+impl Scheduler {
+    /// Makes jobs until `stop`.
+    pub async fn run(&self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.run_next().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(error = &error as &dyn Error, "schedules have to wait");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    /// Makes one job, or says that none is due.
+    async fn run_next(&self) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let due = match schedules::lock_due(&mut tx).await {
+            Ok(due) => due,
+            Err(error) => {
+                if let StoreError::CorruptSchedule { schedule } = error {
+                    schedules::park(&mut tx, schedule).await?;
+                    tx.commit().await?;
+                }
+                return Err(error);
+            }
+        };
+        let Some(Due {
+            schedule,
+            run_at,
+            now,
+        }) = due
+        else {
+            return Ok(false);
+        };
+        let recurrence = &schedule.request.recurrence;
+        // What was missed while no worker ran is made up for once.
+        let run_at = recurrence.last_until(now).unwrap_or(run_at).max(run_at);
+        let made = self.make(&mut tx, &schedule, run_at).await?;
+        let next = recurrence.next_after(now.max(run_at));
+        schedules::advance(&mut tx, schedule.id, run_at, made.as_ref().copied(), next).await?;
+        tx.commit().await?;
+        match made {
+            Ok(job) => {
+                tracing::info!(schedule.id = %schedule.id, job.id = %job, "made a job of a schedule");
+                if let Err(error) = self.wake_ups.push(job).await {
+                    tracing::debug!(error = &error as &dyn Error, "the job waits for a poll");
+                }
+            }
+            Err(failure) => {
+                tracing::warn!(schedule.id = %schedule.id, code = %failure.code, "a schedule made no job");
+            }
+        }
+        Ok(true)
+    }
+
+    /// Makes the job of a run, or says why there can be none.
+    async fn make(
+        &self,
+        tx: &mut PgConnection,
+        schedule: &Schedule,
+        run_at: DateTime<Utc>,
+    ) -> Result<Result<JobId, ScheduleFailure>, StoreError> {
+        let request = match self.request(schedule, run_at) {
+            Ok(request) => request,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        let quota = self.quotas.of(schedule.organization);
+        let exceeded = quotas::check(tx, schedule.organization, &quota).await?;
+        if exceeded.is_some() {
+            return Ok(Err(ScheduleFailure {
+                code: ScheduleErrorCode::QuotaExceeded,
+                message: "A quota of the organization is used up.".to_owned(),
+            }));
+        }
+        let job = NewJob {
+            id: Uuid::now_v7().into(),
+            organization: schedule.organization,
+            actor: Actor {
+                user: schedule.user,
+                ip: None,
+                user_agent: None,
+            },
+            request,
+            trace: None,
+            run: Some(Run {
+                schedule: schedule.id,
+                run_at,
+                prefix: schedule.request.prefix.clone(),
+            }),
+        };
+        match schedules::make(tx, job).await {
+            Ok(job) => Ok(Ok(job.id)),
+            Err(StoreError::UnknownPrincipal(_)) => Ok(Err(ScheduleFailure {
+                code: ScheduleErrorCode::UnknownPrincipal,
+                message: "The platform does not know the user or the organization any more."
+                    .to_owned(),
+            })),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn request(
+        &self,
+        schedule: &Schedule,
+        run_at: DateTime<Utc>,
+    ) -> Result<ExportRequest, ScheduleFailure> {
+        let window = schedule.request.window(run_at);
+        let window = window.ok_or_else(|| ScheduleFailure {
+            code: ScheduleErrorCode::NoWindow,
+            message: "There was no such time in the time zone of the schedule.".to_owned(),
+        })?;
+        let body = export_of(&schedule.request.export, window);
+        let request = ExportRequest::parse(&body, &RequestLimits::NONE).and_then(|request| {
+            let resolved = self.catalogue.resolve(&request, schedule.organization);
+            resolved.map(|_| request)
+        });
+        request.map_err(|violations| {
+            let export = Pointer::root().child("export");
+            let wrong: Vec<_> = violations
+                .iter()
+                .map(|it| format!("{}: {}", it.pointer.below(&export).as_str(), it.detail))
+                .collect();
+            ScheduleFailure {
+                code: ScheduleErrorCode::DatasetChanged,
+                message: format!(
+                    "The dataset, a column or a filter of the export no longer exists. {}",
+                    wrong.join("; ")
+                ),
+            }
+        })
+    }
+}

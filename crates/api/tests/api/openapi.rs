@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use api::ProblemCode;
 use reqwest::{Method, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::app::{Answer, TestApp};
@@ -110,10 +110,8 @@ async fn every_answer_has_an_example_like_it() {
     let document = document(&app).await;
     let id = app.completed("key", Duration::from_hours(1)).await;
     let schedules = "/api/v1/export/schedules";
-    let example = document
-        .pointer("/paths/~1api~1v1~1export~1schedules/post/requestBody/content/application~1json")
-        .unwrap();
-    let example = &example["examples"]["daily"]["value"];
+    let body = &document["paths"][schedules]["post"]["requestBody"];
+    let example = &body["content"]["application/json"]["examples"]["daily"]["value"];
     let schedule = Answer::to(app.request(Method::POST, schedules).json(example)).await;
     let schedule = schedule.body["schedule_id"].as_str().unwrap().to_owned();
     let mut compared = 0;

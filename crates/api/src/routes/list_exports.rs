@@ -9,7 +9,7 @@ use axum::http::header::{InvalidHeaderValue, LINK};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, Violation};
-use representation::JobRepresentation;
+use representation::{JobRepresentation, Links};
 use serde::Serialize;
 use store::StoreError;
 use store::jobs::{Listing, Position};
@@ -17,7 +17,6 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::Principal;
-use crate::links::Links;
 use crate::problem::Problem;
 use crate::routes::list_exports::query::PageQuery;
 

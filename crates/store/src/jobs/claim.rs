@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ExportJob, Progress, WorkerId};
+use domain::{ErrorCode, ExportJob, Progress, WorkerId};
 use sqlx::{Connection, PgConnection};
 
 use super::end::fail_unreadable;

@@ -25,6 +25,7 @@ pub(super) struct Taken {
 }
 
 /// Takes the job that is next. Until the transaction ends it is locked, taken or not.
+#[expect(clippy::too_many_lines, reason = "nearly all of it is one statement")]
 pub(super) async fn take(
     conn: &mut PgConnection,
     owner: &WorkerId,

@@ -17,7 +17,7 @@ async fn made(db: &Db, changes: &Value, rows: u64, seconds: f64) -> Result<()> {
         ..db.new_job()
     };
     let mut conn = db.conn().await?;
-    jobs::insert(&mut conn, &job).await?;
+    let job = jobs::insert(&mut conn, job).await?;
     let claim = db.claim().await?.expect("the job is due");
     let file = ExportedFile { rows, ..file() };
     jobs::complete(&mut conn, &claim, &file, LOCATION, RETENTION).await?;

@@ -86,7 +86,7 @@ async fn requests_of_the_examples_are_accepted() {
         let examples = examples.as_object().unwrap();
         assert!(!examples.is_empty(), "{method} {path}");
         for (name, example) in examples {
-            let request = app.request(method.clone(), path).json(&example["value"]);
+            let request = app.request(method.clone(), &path).json(&example["value"]);
             let answer = Answer::to(request).await;
             let text = format!("{path} {name}: {}", answer.body);
             assert!(answer.status.is_success(), "{text}");

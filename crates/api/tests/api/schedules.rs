@@ -80,7 +80,7 @@ async fn everything_wrong_is_said_at_once_and_where() {
 async fn the_window_is_the_schedules() {
     let builder = TestApp::builder().await;
     let app = builder
-        .with(|config| config.limits.max_range_days = 7)
+        .with(|config| config.quotas.default.max_range_days = 7)
         .start()
         .await;
     let mut body = daily();

@@ -271,7 +271,7 @@ impl<'a> World<'a> {
                 "the database has\n{row:#?}, the model\n{expected:#?}"
             );
         }
-        let used: i64 = sqlx::query_scalar(
+        let rows: i64 = sqlx::query_scalar(
             "SELECT COALESCE(sum(rows), 0)::bigint FROM export_usage
              WHERE organization_id = ANY ($1)",
         )
@@ -284,8 +284,8 @@ impl<'a> World<'a> {
         .fetch_one(&mut *self.conn)
         .await?;
         ensure!(
-            used.unsigned_abs() == self.model.rows_used(),
-            "each completed job counts once, and {used} rows are counted"
+            rows.unsigned_abs() == self.model.rows_used(),
+            "each completed job counts once, and {rows} rows are counted"
         );
         self.shown = shown;
         Ok(())

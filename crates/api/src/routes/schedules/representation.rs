@@ -47,7 +47,7 @@ struct ScheduleError<'a> {
 
 impl<'a> ScheduleRepresentation<'a> {
     /// Shows a schedule.
-    pub(super) fn new(schedule: &'a Schedule) -> Self {
+    pub(crate) fn new(schedule: &'a Schedule) -> Self {
         let request = &schedule.request;
         let error = schedule.failure.as_ref().map(|failure| ScheduleError {
             code: failure.code,

@@ -275,6 +275,7 @@ pub fn token(secret: &str, tenant: &Tenant) -> Result<String> {
         "organizationId": tenant.organization,
         "iss": TOKEN_ISSUER,
         "aud": TOKEN_AUDIENCE,
+        "scope": tenant.scope,
         "exp": SystemClock.now().timestamp() + 3600,
     });
     let key = EncodingKey::from_secret(secret.as_bytes());

@@ -1,5 +1,6 @@
 //! The sections of the configuration that `export-api` reads. The worker's are not looked at.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
@@ -15,6 +16,7 @@ use store::PostgresConfig;
 use store::quotas::{Quota, QuotasConfig};
 use url::Url;
 
+use crate::auth::Permission;
 use crate::middleware::Origin;
 
 /// The configuration of `export-api`.
@@ -101,6 +103,11 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     /// The name of the claim that holds the organization.
     pub organization_claim: String,
+    /// The name of the claim that holds permissions or roles; without one everybody may create and
+    /// read.
+    pub permissions_claim: Option<String>,
+    /// What the roles that the claim may name are permitted to do.
+    pub roles: HashMap<String, Vec<Permission>>,
     /// How far the clocks of the issuer and of this machine may be apart.
     pub leeway_s: u64,
 }

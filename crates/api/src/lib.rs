@@ -23,7 +23,9 @@ mod wait;
 mod watch;
 
 pub use app::{App, SetupError};
-pub use auth::{AuthError, AuthSetupError, Principal, Verifier};
+pub use auth::{
+    AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
+};
 pub use client::Client;
 pub use config::{AuthConfig, Config, HttpConfig, LimitsConfig, RateLimitConfig};
 pub use entity_tag::IfNoneMatch;

@@ -75,7 +75,7 @@ impl Problem {
 
     /// Says that there is no such export, for this caller.
     pub fn not_found() -> Self {
-        let detail = "Your organization has no export with this id.";
+        let detail = "There is no export with this id that you may see.";
         Self::new(ProblemCode::NotFound, detail)
     }
 

@@ -14,7 +14,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::config::HttpConfig;
 use crate::middleware::{
-    allow, assign, caught, harden, limit_concurrency, limit_rate, limit_time, measure, render, trace,
+    allow, assign, caught, harden, limit_concurrency, limit_rate, limit_time, measure, render,
+    trace,
 };
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{

@@ -3,6 +3,7 @@
 //! The default file is the schema. A key that it does not have is unknown, and a value must be of
 //! the type that the default has. `EXPORT__POSTGRES__URL` sets `postgres.url`. A key with `_file`
 //! behind it names a file that holds the value, for secrets. An empty text is the same as no value.
+//! A table that the default file leaves empty takes any keys.
 
 use std::fmt;
 use std::fs;
@@ -119,7 +120,9 @@ fn overlay(base: &mut Table, over: Table, path: &str, problems: &mut Vec<String>
             format!("{path}.{key}")
         };
         match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => overlay(base, over, &path, problems),
+            (Some(Value::Table(base)), Value::Table(over)) if !base.is_empty() => {
+                overlay(base, over, &path, problems);
+            }
             (_, value) => {
                 let result = set(base, &key, value);
                 problems.extend(result.err().map(|problem| format!("{path}: {problem}")));
@@ -173,6 +176,7 @@ fn drop_empty(table: &mut Table) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::io::Write;
 
     use secrecy::{ExposeSecret, SecretString};
@@ -187,6 +191,7 @@ mod tests {
         [auth]
         secret = ""
         strict = true
+        [auth.roles]
     "#;
 
     #[derive(Debug, Deserialize)]
@@ -205,6 +210,7 @@ mod tests {
     struct Auth {
         secret: SecretString,
         strict: bool,
+        roles: BTreeMap<String, Vec<String>>,
     }
 
     fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -242,6 +248,13 @@ mod tests {
         let path = secret.path().to_str().unwrap();
         let config = load("", &[("EXPORT__AUTH__SECRET_FILE", path)]).unwrap();
         assert_eq!(config.auth.secret.expose_secret(), "from a file");
+    }
+
+    #[test]
+    fn an_empty_table_takes_any_keys() {
+        assert!(load("", &[]).unwrap().auth.roles.is_empty());
+        let config = load("[auth.roles]\nviewer = [\"read\"]", &[]).unwrap();
+        assert_eq!(config.auth.roles["viewer"], ["read"]);
     }
 
     #[test]

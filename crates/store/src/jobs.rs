@@ -5,6 +5,7 @@ mod end;
 mod list;
 mod queue;
 pub(crate) mod row;
+mod scope;
 mod turn;
 mod watch;
 mod withdraw;
@@ -18,6 +19,7 @@ pub use end::{complete, fail, release, retry};
 pub use list::{Listing, Position, list};
 pub use queue::{Queue, queue};
 pub(crate) use row::{bigint, load};
+pub use scope::{Scope, get};
 pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};
 
@@ -94,20 +96,6 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         trace,
         created_at,
     ))
-}
-
-/// Returns a job of the organization; another organization's is as good as none.
-///
-/// # Errors
-///
-/// When Postgres fails, or the row cannot be read.
-pub async fn get(
-    conn: &mut PgConnection,
-    organization: OrganizationId,
-    job: JobId,
-) -> Result<Option<ExportJob>, StoreError> {
-    let job = row::find(conn, job).await?;
-    Ok(job.filter(|job| job.organization == organization))
 }
 
 /// Notes that a wake-up for the job went to the queue.

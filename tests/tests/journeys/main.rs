@@ -1,5 +1,6 @@
 //! What users notice, on the real services with the real binaries.
 
+mod access;
 mod bucket;
 mod cancel;
 mod dashboards;

@@ -18,6 +18,7 @@ const ALWAYS: &[ProblemCode] = &[
     ProblemCode::TokenMissing,
     ProblemCode::TokenInvalid,
     ProblemCode::TokenExpired,
+    ProblemCode::PermissionMissing,
     ProblemCode::RateLimited,
     ProblemCode::Internal,
     ProblemCode::Unavailable,

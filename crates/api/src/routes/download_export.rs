@@ -16,7 +16,7 @@ use store::events::{self, EventKind};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::client::Client;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
@@ -32,7 +32,7 @@ pub enum DownloadExportError {
     /// The query is wrong.
     #[error("the query is wrong")]
     Invalid(Vec<Violation>),
-    /// The caller's organization has no such job.
+    /// The caller has no such job.
     #[error("there is no such job")]
     NotFound,
     /// The job has no file.
@@ -83,10 +83,10 @@ pub(crate) struct Download<'a> {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job, 409 when it has no file, 410 when the file
+/// 404 when the caller has no such job, 409 when it has no file, 410 when the file
 /// has expired or was deleted, and 422 with everything that is wrong with the query.
 #[utoipa::path(
-    get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = [])),
+    get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = ["export:read"])),
     params(
         ("id" = Uuid, Path, description = "The id of the export."),
         ("redirect" = Option<bool>, Query, description = "Whether to answer with a redirect, which is the default.", example = false),
@@ -101,7 +101,7 @@ pub(crate) struct Download<'a> {
 )]
 pub async fn download_export(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
     client: Client,
     method: Method,
     JobPath(id): JobPath,
@@ -109,7 +109,7 @@ pub async fn download_export(
 ) -> Result<Response, DownloadExportError> {
     let redirect = redirect(query.as_deref()).map_err(DownloadExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.organization, id)
+    let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(DownloadExportError::NotFound)?;
     let file = file(&job)?;

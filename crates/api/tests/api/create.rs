@@ -40,7 +40,7 @@ async fn a_job_is_accepted_and_shown() {
     assert_eq!(answer.header("location"), format!("/api/v1/export/{id}"));
     assert_eq!(answer.header("retry-after"), "2");
     insta::assert_json_snapshot!(answer.body, {
-        ".job_id" => "[job id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+        ".job_id" => "[job id]", ".user_id" => "[user id]", ".created_at" => "[time]", ".updated_at" => "[time]",
     });
     let shown = app.get(answer.header("location")).await;
     assert_eq!(shown.body["job_id"], id);

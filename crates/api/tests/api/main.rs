@@ -1,6 +1,7 @@
 //! The API over a real socket, against real services.
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod access;
 mod app;
 mod authentication;
 mod create;

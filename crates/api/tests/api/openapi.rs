@@ -10,14 +10,14 @@ use uuid::Uuid;
 
 use crate::app::{Answer, TestApp};
 
-async fn document(app: &TestApp) -> Map<String, Value> {
+pub(crate) async fn document(app: &TestApp) -> Map<String, Value> {
     let answer = Answer::to(app.anonymous(Method::GET, "/openapi.json")).await;
     assert_eq!(answer.status, StatusCode::OK);
     answer.body.as_object().unwrap().clone()
 }
 
 /// Lists the operations: the method, the path and what is said about them.
-fn operations(document: &Map<String, Value>) -> Vec<(Method, String, &Value)> {
+pub(crate) fn operations(document: &Map<String, Value>) -> Vec<(Method, String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &'_ Value)| -> Vec<(Method, String)> {
         let methods = item.as_object().unwrap().keys();

@@ -15,7 +15,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use store::PostgresConfig;
 use store::events::{self, Actor};
-use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::jobs::{self, Claim, Claimed, NewJob, Scope, Terms};
 use store::quotas::RunningLimits;
 use store::removals::Stored;
 use store::uploads::{self, Checkpoint, StoredPart, UploadPlan};
@@ -95,6 +95,14 @@ impl Db {
         }
     }
 
+    /// The jobs of the user.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            organization: self.organization,
+            user: Some(self.user),
+        }
+    }
+
     pub(crate) fn new_job(&self) -> NewJob {
         NewJob {
             id: Uuid::new_v4().into(),
@@ -166,7 +174,7 @@ impl Db {
 
     /// Returns a job as its owner sees it.
     pub(crate) async fn get(&self, job: JobId) -> Result<ExportJob> {
-        let job = jobs::get(&mut *self.conn().await?, self.organization, job).await?;
+        let job = jobs::get(&mut *self.conn().await?, self.scope(), job).await?;
         Ok(job.expect("the job is there"))
     }
 
@@ -210,6 +218,25 @@ async fn new_organization(pool: &PgPool) -> Result<OrganizationId> {
         .execute(pool)
         .await?;
     Ok(id.into())
+}
+
+/// What others may reach: a colleague, the user in another organization, and its admins.
+pub(crate) fn elsewhere(db: &Db) -> [Scope; 3] {
+    let other = Uuid::new_v4();
+    [
+        Scope {
+            user: Some(other.into()),
+            ..db.scope()
+        },
+        Scope {
+            organization: other.into(),
+            ..db.scope()
+        },
+        Scope {
+            organization: other.into(),
+            user: None,
+        },
+    ]
 }
 
 pub(crate) fn worker(number: u32) -> WorkerId {

@@ -1,12 +1,12 @@
 //! Jobs as the API sees them: requested, read back, ended.
 
-use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, file, request};
+use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, elsewhere, file, request};
 use anyhow::Result;
 use domain::{ErrorCode, Failure, JobState, Progress, TraceParent};
 use serde_json::json;
 use sqlx::Connection;
 use store::events::{self, EventKind};
-use store::jobs::{self, NewJob};
+use store::jobs::{self, NewJob, Scope};
 use store::{StoreError, notifications, uploads};
 use uuid::Uuid;
 
@@ -35,7 +35,7 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
         };
         let posted = job.request.clone();
         let inserted = jobs::insert(&mut conn, job).await?;
-        let read = jobs::get(&mut conn, db.organization, inserted.id)
+        let read = jobs::get(&mut conn, db.scope(), inserted.id)
             .await?
             .expect("the job is there");
         assert_eq!(read, inserted);
@@ -48,19 +48,22 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_organizations_job_is_none() -> Result<()> {
+async fn somebody_elses_job_is_none() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
     let job = db.post().await?;
-    assert!(jobs::get(&mut conn, db.organization, job).await?.is_some());
-    assert_eq!(
-        jobs::get(&mut conn, Uuid::new_v4().into(), job).await?,
-        None
-    );
-    assert_eq!(
-        jobs::get(&mut conn, db.organization, Uuid::new_v4().into()).await?,
-        None
-    );
+    let admins = Scope {
+        user: None,
+        ..db.scope()
+    };
+    for scope in [db.scope(), admins] {
+        assert!(jobs::get(&mut conn, scope, job).await?.is_some());
+        let nobodys = jobs::get(&mut conn, scope, Uuid::new_v4().into()).await?;
+        assert_eq!(nobodys, None);
+    }
+    for scope in elsewhere(&db) {
+        assert_eq!(jobs::get(&mut conn, scope, job).await?, None, "{scope:?}");
+    }
     Ok(())
 }
 

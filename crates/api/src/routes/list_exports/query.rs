@@ -1,4 +1,4 @@
-//! What of the caller's jobs to list.
+//! Which jobs to list.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{DataType, JobStatus, Violation, parse_time};
@@ -17,6 +17,8 @@ const MAX_LIMIT: u16 = 100;
 /// The query of a listing.
 #[derive(Clone, Debug)]
 pub(super) struct PageQuery {
+    /// Whether to list what anybody of the organization has requested.
+    pub(super) whole_organization: bool,
     pub(super) status: Option<JobStatus>,
     pub(super) data_type: Option<DataType>,
     pub(super) created_from: Option<DateTime<Utc>>,
@@ -33,6 +35,11 @@ impl PageQuery {
     /// Everything that is wrong with it.
     pub(super) fn parse(query: Option<&str>) -> Result<Self, Vec<Violation>> {
         let mut parameters = Parameters::of(query);
+        let whole_organization = parameters.optional("scope", |text| match text {
+            "own" => Ok(false),
+            "organization" => Ok(true),
+            _ => Err("must be own or organization"),
+        });
         let status = parameters.optional("status", |text| {
             text.parse().map_err(|_| {
                 let names: Vec<_> = JobStatus::ALL
@@ -63,6 +70,7 @@ impl PageQuery {
         }
         parameters.finish()?;
         Ok(Self {
+            whole_organization: whole_organization.unwrap_or(false),
             status,
             data_type,
             created_from,
@@ -77,6 +85,10 @@ impl PageQuery {
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let mut query = Serializer::new(String::new());
         for (name, value) in [
+            (
+                "scope",
+                self.whole_organization.then(|| "organization".to_owned()),
+            ),
             ("status", self.status.map(|status| status.to_string())),
             (
                 "data_type",
@@ -103,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_next_page_is_asked_for_in_the_same_way() {
-        let query = "status=FAILED&data_type=logs&created_from=2026-01-01T01%3A00%3A00.000001%2B01%3A00\
+        let query = "scope=organization&status=FAILED&data_type=logs&created_from=2026-01-01T01%3A00%3A00.000001%2B01%3A00\
                      &created_to=2026-01-02T00%3A00%3A00Z&limit=7";
         let query = PageQuery::parse(Some(query)).unwrap();
         let position = Position {

@@ -19,6 +19,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
 use crate::links::Links;
+use crate::proxies::Proxies;
 use crate::rate::RateLimits;
 use crate::scrape::Scrape;
 use crate::watch::Watchers;
@@ -36,7 +37,7 @@ pub struct App {
     pub(crate) rates: RateLimits,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
-    pub(crate) trusted_proxies: usize,
+    pub(crate) proxies: Proxies,
     pub(crate) ready_timeout: Duration,
     tasks: TaskTracker,
 }
@@ -94,7 +95,7 @@ impl App {
             rates: RateLimits::new(config.rate_limit),
             links,
             watchers,
-            trusted_proxies: config.http.trusted_proxies,
+            proxies: Proxies::new(&config.http),
             ready_timeout: Duration::from_millis(config.http.ready_timeout_ms),
             tasks,
         })

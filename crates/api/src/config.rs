@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use domain::{FilterLimits, RequestLimits};
+use ipnet::IpNet;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
 use runtime::traces::TracesConfig;
@@ -18,6 +19,7 @@ use url::Url;
 
 use crate::auth::Permission;
 use crate::middleware::Origin;
+use crate::proxies::ForwardedHeader;
 
 /// The configuration of `export-api`.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,9 +80,11 @@ pub struct HttpConfig {
     pub shutdown_grace_s: u64,
     /// How long a readiness check may take.
     pub ready_timeout_ms: u64,
-    /// How many proxies in front of the service append to `X-Forwarded-For`. With 0 the header is
-    /// not believed.
-    pub trusted_proxies: usize,
+    /// The networks of the proxies in front of the service, which are believed when they say whom
+    /// they serve.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they do.
+    pub forwarded_header: ForwardedHeader,
 }
 
 /// The section `auth`. Exactly one of `hs256_secret` and `jwks_url` is set.

@@ -10,8 +10,10 @@ mod links;
 mod metrics;
 pub mod middleware;
 mod openapi;
+mod paging;
 mod parameters;
 mod problem;
+mod proxies;
 mod rate;
 mod representation;
 mod router;
@@ -24,7 +26,7 @@ mod watch;
 
 pub use app::{App, SetupError};
 pub use auth::{
-    AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
+    Admin, AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
 };
 pub use client::Client;
 pub use config::{AuthConfig, Config, HttpConfig, LimitsConfig, RateLimitConfig};
@@ -32,6 +34,7 @@ pub use entity_tag::IfNoneMatch;
 pub use json::JsonBody;
 pub use links::Links;
 pub use problem::{Problem, ProblemCode};
+pub use proxies::ForwardedHeader;
 pub use representation::JobRepresentation;
 pub use router::router;
 pub use scrape::Scrape;

@@ -29,6 +29,11 @@ impl Links {
         format!("{}/api/v1/export/{id}", self.base)
     }
 
+    /// Returns the address of a page of a job's audit trail.
+    pub fn audit(&self, id: JobId, query: &str) -> String {
+        format!("{}/audit?{query}", self.job(id))
+    }
+
     /// Returns the address of a job's file.
     pub fn download(&self, id: JobId) -> String {
         format!("{}/download", self.job(id))

@@ -31,6 +31,7 @@ use crate::routes;
         routes::watch_export::watch_export,
         routes::download_export::download_export,
         routes::get_manifest::get_manifest,
+        routes::get_audit::get_audit,
         routes::healthz::healthz,
         routes::readyz::readyz,
     ),
@@ -73,7 +74,7 @@ struct WholeObjects;
 impl Modify for WholeObjects {
     fn modify(&self, description: &mut Description) {
         let schemas = &mut description.components.get_or_insert_default().schemas;
-        for name in ["Export", "Manifest", "Page"] {
+        for name in ["AuditEvent", "AuditPage", "Export", "Manifest", "Page"] {
             if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
                 schema.required = schema.properties.keys().cloned().collect();
             }

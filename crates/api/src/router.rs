@@ -19,8 +19,8 @@ use crate::middleware::{
 };
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
-    create_export, delete_export, docs, docs_script, docs_style, download_export, get_export,
-    get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
+    create_export, delete_export, docs, docs_script, docs_style, download_export, get_audit,
+    get_export, get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
 };
 
 /// Builds the service.
@@ -29,6 +29,7 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
     let exports = Router::new()
         .route("/api/v1/export", get(list_exports).post(create_export))
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
+        .route("/api/v1/export/{id}/audit", get(get_audit))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))
         .route("/api/v1/export/{id}/manifest", get(get_manifest))
@@ -84,6 +85,7 @@ mod tests {
 
     use super::surround;
     use crate::config::HttpConfig;
+    use crate::proxies::ForwardedHeader;
 
     #[tokio::test]
     async fn a_panic_is_an_answer_that_says_nothing() {
@@ -100,7 +102,8 @@ mod tests {
             max_requests: NonZeroU16::MIN,
             max_header_bytes: 1000,
             cors_origins: Vec::new(),
-            trusted_proxies: 0,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
             max_watchers: 1,
         };
         let routes = Router::new().route("/", get(async || -> () { panic!("a secret") }));

@@ -3,7 +3,8 @@
 //! The default file is the schema. A key that it does not have is unknown, and a value must be of
 //! the type that the default has. `EXPORT__POSTGRES__URL` sets `postgres.url`. A key with `_file`
 //! behind it names a file that holds the value, for secrets. An empty text is the same as no value.
-//! A table that the default file leaves empty takes any keys.
+//! A table that the default file leaves empty takes any keys. A variable holds an array as it is
+//! written in TOML.
 
 use std::fmt;
 use std::fs;
@@ -158,6 +159,7 @@ fn of_same_type(current: &Value, value: Value) -> Result<Value, String> {
         Value::Integer(_) => text.trim().parse().ok().map(Value::Integer),
         Value::Float(_) => text.trim().parse().ok().map(Value::Float),
         Value::Boolean(_) => text.trim().parse().ok().map(Value::Boolean),
+        Value::Array(_) => text.parse().ok().filter(Value::is_array),
         _ => None,
     };
     parsed.ok_or_else(|| format!("must be of type {}", current.type_str()))
@@ -187,6 +189,7 @@ mod tests {
     const DEFAULT: &str = r#"
         [http]
         port = 80
+        proxies = []
         host = "localhost"
         [auth]
         secret = ""
@@ -204,6 +207,7 @@ mod tests {
     struct Http {
         port: u16,
         host: String,
+        proxies: Vec<String>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -255,6 +259,18 @@ mod tests {
         assert!(load("", &[]).unwrap().auth.roles.is_empty());
         let config = load("[auth.roles]\nviewer = [\"read\"]", &[]).unwrap();
         assert_eq!(config.auth.roles["viewer"], ["read"]);
+    }
+
+    #[test]
+    fn a_variable_holds_an_array() {
+        let name = "EXPORT__HTTP__PROXIES";
+        let config = load("", &[(name, "[\"10.0.0.0/8\", 'fd00::/8']")]).unwrap();
+        assert_eq!(config.http.proxies, ["10.0.0.0/8", "fd00::/8"]);
+        for text in ["10.0.0.0/8", "7", "[1", "{}"] {
+            let error = load("", &[(name, text)]).unwrap_err().to_string();
+            let problem = "EXPORT__HTTP__PROXIES: must be of type array";
+            assert!(error.contains(problem), "{error}");
+        }
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    const ALL: &[Self] = &[
+    /// Every kind.
+    pub const ALL: &[Self] = &[
         Self::Requested,
         Self::Started,
         Self::Resumed,
@@ -83,6 +84,8 @@ pub struct Actor {
 /// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// Grows from entry to entry, from 1 on.
+    pub id: i64,
     /// What happened.
     pub kind: EventKind,
     /// Who did it; `None` for the service itself.
@@ -116,17 +119,26 @@ pub async fn append(
     Ok(())
 }
 
-/// Returns the entries of a job, oldest first.
+/// Returns up to `limit` entries of a job, oldest first: those behind the entry `after`, or the first
+/// ones.
 ///
 /// # Errors
 ///
 /// When Postgres fails.
-pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<Event>, StoreError> {
+pub async fn list(
+    conn: &mut PgConnection,
+    job: JobId,
+    after: Option<i64>,
+    limit: u16,
+) -> Result<Vec<Event>, StoreError> {
     let rows = sqlx::query_as!(
         EventRow,
-        r#"SELECT kind, user_id, host(ip) AS ip, user_agent, at
-           FROM export_events WHERE job_id = $1 ORDER BY event_id"#,
+        r#"SELECT event_id, kind, user_id, host(ip) AS ip, user_agent, at
+           FROM export_events WHERE job_id = $1 AND event_id > $2
+           ORDER BY event_id LIMIT $3"#,
         job.as_uuid(),
+        after.unwrap_or_default(),
+        i64::from(limit),
     )
     .fetch_all(conn)
     .await?;
@@ -134,6 +146,7 @@ pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<Event>, Sto
 }
 
 struct EventRow {
+    event_id: i64,
     kind: String,
     user_id: Option<Uuid>,
     ip: Option<String>,
@@ -157,6 +170,7 @@ impl EventRow {
             .transpose()
             .map_err(|_| corrupt("ip"))?;
         Ok(Event {
+            id: self.event_id,
             kind: *kind,
             actor: self.user_id.map(|user| Actor {
                 user: user.into(),

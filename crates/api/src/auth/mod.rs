@@ -8,5 +8,5 @@ mod verifier;
 
 pub use error::AuthError;
 pub use permission::Permission;
-pub use principal::{Creator, Principal, Reader};
+pub use principal::{Admin, Creator, Principal, Reader};
 pub use verifier::{AuthSetupError, Verifier};

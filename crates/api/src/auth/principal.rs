@@ -100,4 +100,6 @@ extractors! {
     Creator may Create;
     /// A caller who may see exports and download their files.
     Reader may Read;
+    /// A caller who may see what everybody of the organization has done.
+    Admin may Admin;
 }

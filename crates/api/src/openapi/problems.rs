@@ -83,6 +83,7 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::ExportCancelled,
             ProblemCode::Expired,
         ],
+        "get_audit" => &[ProblemCode::NotFound, ProblemCode::InvalidRequest],
         "delete_export" => &[ProblemCode::NotFound],
         _ => &[],
     }

@@ -1,6 +1,7 @@
 //! Schemas of the words that the domain defines, so that the document knows what the code knows.
 
 use domain::{Compression, ErrorCode, Format, JobStatus};
+use store::events::EventKind;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 
 use crate::problem::ProblemCode;
@@ -18,6 +19,11 @@ pub(crate) fn format() -> Object {
 /// The compressions around files.
 pub(crate) fn compression() -> Object {
     names(Compression::NAMES.iter().copied())
+}
+
+/// What happens to jobs.
+pub(crate) fn event_kind() -> Object {
+    names(EventKind::ALL.iter().map(|kind| kind.as_str()))
 }
 
 /// Why jobs fail.

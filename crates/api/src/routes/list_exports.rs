@@ -5,8 +5,7 @@ mod query;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{InvalidHeaderValue, LINK};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::header::InvalidHeaderValue;
 use axum::response::{IntoResponse, Response};
 use domain::Violation;
 use serde::Serialize;
@@ -16,6 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::{AuthError, Permission, Reader};
+use crate::paging;
 use crate::problem::Problem;
 use crate::representation::JobRepresentation;
 use crate::routes::list_exports::query::PageQuery;
@@ -104,20 +104,14 @@ pub async fn list_exports(
     let mut connection = store::acquire(&app.pool).await?;
     let mut jobs = store::jobs::list(&mut connection, &listing).await?;
     drop(connection);
-    let more = jobs.len() > usize::from(query.limit);
-    jobs.truncate(query.limit.into());
-    let next = jobs.last().filter(|_| more).map(|last| {
+    let next = paging::cut(&mut jobs, query.limit).map(|last| {
         let position = Position {
             created_at: last.created_at,
             id: last.id,
         };
         app.links.list(&query.after(position))
     });
-    let mut headers = HeaderMap::new();
-    if let Some(next) = &next {
-        let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\""))?;
-        headers.insert(LINK, link);
-    }
+    let headers = paging::headers(next.as_deref())?;
     let exports = jobs
         .iter()
         .map(|job| JobRepresentation::new(job, &app.links))

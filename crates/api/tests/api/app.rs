@@ -234,7 +234,9 @@ impl TestApp {
     /// Returns the kinds of a job's audit trail.
     pub(crate) async fn events(&self, id: JobId) -> Vec<store::events::Event> {
         let mut connection = store::acquire(&self.pool).await.unwrap();
-        store::events::list(&mut connection, id).await.unwrap()
+        store::events::list(&mut connection, id, None, 100)
+            .await
+            .unwrap()
     }
 }
 

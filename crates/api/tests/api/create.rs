@@ -62,7 +62,7 @@ async fn links_are_absolute_below_the_public_address() {
 async fn the_audit_trail_says_who_asked_from_where() {
     let builder = TestApp::builder().await;
     let app = builder
-        .with(|config| config.http.trusted_proxies = 1)
+        .with(|config| config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()])
         .start()
         .await;
     let request = app

@@ -3,6 +3,7 @@
 
 mod access;
 mod app;
+mod audit;
 mod authentication;
 mod create;
 mod delete;

@@ -56,7 +56,7 @@ async fn every_operation_is_there() {
     let document = document(&app).await;
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 9);
+    assert_eq!(operations.len(), 10);
     for (method, path, operation) in operations {
         let path = path.replace("{id}", &Uuid::new_v4().to_string());
         let answer = Answer::to(app.anonymous(method.clone(), &path)).await;

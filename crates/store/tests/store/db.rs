@@ -180,7 +180,7 @@ impl Db {
 
     /// Returns what has happened to a job, oldest first.
     pub(crate) async fn trail(&self, job: JobId) -> Result<Vec<&'static str>> {
-        let trail = events::list(&mut *self.conn().await?, job).await?;
+        let trail = events::list(&mut *self.conn().await?, job, None, 100).await?;
         Ok(trail.iter().map(|event| event.kind.as_str()).collect())
     }
 

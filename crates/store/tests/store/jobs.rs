@@ -82,7 +82,7 @@ async fn an_unknown_user_or_organization_is_told_apart() -> Result<()> {
             matches!(refusal, StoreError::UnknownPrincipal(_)),
             "{refusal:?}"
         );
-        assert_eq!(events::list(&mut conn, id).await?, []);
+        assert_eq!(events::list(&mut conn, id, None, 100).await?, []);
     }
     Ok(())
 }
@@ -115,7 +115,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     };
     assert_eq!(stored, file());
     assert_eq!((expires_at - completed_at).to_std()?, RETENTION);
-    let trail = events::list(&mut conn, id).await?;
+    let trail = events::list(&mut conn, id, None, 100).await?;
     assert_eq!(db.trail(id).await?, ["requested", "started", "completed"]);
     assert_eq!(trail[0].actor, Some(db.actor()));
     assert_eq!(trail[1].actor, None);
@@ -157,6 +157,22 @@ async fn a_failed_job_tells_its_owner_the_sentence_and_operators_the_cause() -> 
 }
 
 #[tokio::test]
+async fn the_audit_trail_is_read_piece_by_piece() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = db.completed().await?.job.id;
+    db.post().await?;
+    let whole = events::list(&mut conn, job, None, 100).await?;
+    assert_eq!(whole.len(), 3);
+    assert_eq!(events::list(&mut conn, job, None, 2).await?, whole[..2]);
+    let rest = events::list(&mut conn, job, Some(whole[1].id), 2).await?;
+    assert_eq!(rest, whole[2..]);
+    let end = events::list(&mut conn, job, Some(whole[2].id), 2).await?;
+    assert_eq!(end, []);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_download_is_on_the_audit_trail() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
@@ -165,7 +181,7 @@ async fn a_download_is_on_the_audit_trail() -> Result<()> {
     actor.ip = Some("2001:db8::1".parse()?);
     actor.user_agent = Some("x".repeat(2_000));
     events::append(&mut conn, job, EventKind::Downloaded, Some(&actor)).await?;
-    let trail = events::list(&mut conn, job).await?;
+    let trail = events::list(&mut conn, job, None, 100).await?;
     let told = trail[1].actor.clone().expect("somebody downloaded");
     assert_eq!(trail[1].kind, EventKind::Downloaded);
     assert_eq!((told.user, told.ip), (db.user, actor.ip));

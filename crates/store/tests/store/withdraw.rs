@@ -18,7 +18,7 @@ async fn a_job_that_waits_is_cancelled() -> Result<()> {
     assert!(matches!(told.state, JobState::Cancelled { .. }), "{told:?}");
     assert_eq!(db.get(job).await?, told);
     assert!(db.claim().await?.is_none());
-    let trail = events::list(&mut *db.conn().await?, job).await?;
+    let trail = events::list(&mut *db.conn().await?, job, None, 100).await?;
     assert_eq!(trail[1].kind, EventKind::Cancelled);
     assert_eq!(trail[1].actor, Some(db.actor()));
     assert_eq!(db.removals().await?, []);
@@ -102,7 +102,7 @@ async fn the_file_of_a_completed_job_is_deleted() -> Result<()> {
     assert_eq!((then, deleted_at), (completed_at, Some(expires_at)));
     assert!(expires_at > completed_at);
     assert_eq!(told.rows_exported, file().rows);
-    let trail = events::list(&mut *db.conn().await?, job).await?;
+    let trail = events::list(&mut *db.conn().await?, job, None, 100).await?;
     let last = trail.last().expect("there are some");
     assert_eq!(
         (last.kind, &last.actor),
@@ -234,7 +234,7 @@ async fn retention_takes_what_is_due_longest_first() -> Result<()> {
     assert_eq!(jobs::expire(&mut conn, 10).await?, 1);
     assert_eq!(jobs::expire(&mut conn, 10).await?, 0);
     for job in [first, second] {
-        let trail = events::list(&mut conn, job).await?;
+        let trail = events::list(&mut conn, job, None, 100).await?;
         let expired = trail.last().expect("there are some");
         assert_eq!((expired.kind, &expired.actor), (EventKind::Expired, &None));
         assert_eq!(trail.len(), 4);

@@ -5,14 +5,9 @@ use domain::{DataType, JobStatus, Violation, parse_time};
 use store::jobs::Position;
 use url::form_urlencoded::Serializer;
 
+use crate::paging;
 use crate::parameters::Parameters;
 use crate::routes::list_exports::cursor;
-
-/// Jobs of a page when the query does not say.
-const DEFAULT_LIMIT: u16 = 20;
-
-/// Jobs of the largest page.
-const MAX_LIMIT: u16 = 100;
 
 /// The query of a listing.
 #[derive(Clone, Debug)]
@@ -54,14 +49,9 @@ impl PageQuery {
         });
         let created_from = parameters.optional("created_from", parse_time);
         let created_to = parameters.optional("created_to", parse_time);
-        let limit = parameters.optional("limit", |text| {
-            text.parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| format!("must be a number from 1 to {MAX_LIMIT}"))
-        });
+        let limit = paging::limit(&mut parameters);
         let cursor = parameters.optional("cursor", |text| {
-            cursor::decode(text).ok_or("must be the one of a link to a next page")
+            cursor::decode(text).ok_or(paging::NO_CURSOR)
         });
         if let (Some(from), Some(to)) = (created_from, created_to)
             && to <= from
@@ -75,7 +65,7 @@ impl PageQuery {
             data_type,
             created_from,
             created_to,
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            limit,
             cursor,
         })
     }

@@ -23,7 +23,15 @@ impl Client {
     /// Says for whom the client acts.
     pub fn acting_for(self, user: UserId) -> Actor {
         Actor {
-            user,
+            user: Some(user),
+            ..self.acting_for_nobody()
+        }
+    }
+
+    /// Says that nobody knows for whom the client acts.
+    pub fn acting_for_nobody(self) -> Actor {
+        Actor {
+            user: None,
             ip: self.ip,
             user_agent: self.user_agent,
         }

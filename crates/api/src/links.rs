@@ -19,6 +19,11 @@ impl Links {
         }
     }
 
+    /// Tells whether the public address is known.
+    pub fn are_absolute(&self) -> bool {
+        !self.base.is_empty()
+    }
+
     /// Returns the address of a page of the caller's jobs.
     pub fn list(&self, query: &str) -> String {
         format!("{}/api/v1/export?{query}", self.base)

@@ -32,6 +32,8 @@ use crate::routes;
         routes::download_export::download_export,
         routes::get_manifest::get_manifest,
         routes::get_audit::get_audit,
+        routes::revoke_links::revoke_links,
+        routes::follow_link::follow_link,
         routes::healthz::healthz,
         routes::readyz::readyz,
     ),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::get;
+use axum::routing::{delete, get};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -19,8 +19,9 @@ use crate::middleware::{
 };
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
-    create_export, delete_export, docs, docs_script, docs_style, download_export, get_audit,
-    get_export, get_manifest, healthz, list_exports, openapi_json, readyz, watch_export,
+    create_export, delete_export, docs, docs_script, docs_style, download_export, follow_link,
+    get_audit, get_export, get_manifest, healthz, list_exports, openapi_json, readyz, revoke_links,
+    watch_export,
 };
 
 /// Builds the service.
@@ -32,7 +33,9 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
         .route("/api/v1/export/{id}/audit", get(get_audit))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))
+        .route("/api/v1/export/{id}/links", delete(revoke_links))
         .route("/api/v1/export/{id}/manifest", get(get_manifest))
+        .route("/api/v1/links/{token}", get(follow_link))
         .route_layer(from_fn_with_state(app.clone(), limit_rate))
         .route_layer(from_fn_with_state(places, limit_concurrency));
     let routes = exports

@@ -8,6 +8,7 @@ mod filter;
 mod ids;
 mod job;
 mod members;
+mod notify;
 mod output;
 mod request;
 mod time;
@@ -20,6 +21,7 @@ pub use error::{Classify, ErrorClass, ErrorCode, Failure};
 pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
 pub use ids::{JobId, OrganizationId, UserId, WorkerId};
 pub use job::{ExportJob, ExportedFile, JobState, JobStatus, Progress};
+pub use notify::{LinkKind, Notify};
 pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,

@@ -10,8 +10,9 @@ use serde_json::Value;
 
 use crate::filter::{FilterLimits, Filters};
 use crate::members::{Members, one, one_of, text};
+use crate::notify::Notify;
 use crate::output::{Compression, Format, Output, RowOrder};
-use crate::request::options::{Options, options};
+use crate::request::options::Options;
 use crate::time::parse_time;
 use crate::time_range::TimeRange;
 use crate::violation::{Pointer, Violation};
@@ -85,6 +86,8 @@ pub struct ExportRequest {
     pub filters: Option<Filters>,
     /// The columns by public name, in the order of the file; all of them when there are none.
     pub columns: Option<Vec<String>>,
+    /// Who hears of the end, and how.
+    pub notify: Notify,
 }
 
 impl ExportRequest {
@@ -113,36 +116,49 @@ impl ExportRequest {
         });
         let columns = members.optional("columns", |value, at| columns(value, at, limits));
         let options = match format {
-            Some(format) => members.optional("options", |value, at| options(value, at, format)),
+            Some(format) => members
+                .optional("options", |value, at| Options::parse(value, at, format))
+                .or_else(|| Some(Options::default_of(format))),
             None => members.ignored("options"),
         };
-        let (options, order) = options.unzip();
-        let output = format.and_then(|format| {
-            let options = options.unwrap_or_else(|| Options::default_of(format));
-            members.checked("compression", || options.with(compression))
+        let options = options.and_then(|options| {
+            let output = members.checked("compression", || options.of_format.with(compression))?;
+            Some((output, options.order, options.notify))
         });
         let range = start.zip(end).and_then(|(start, end)| {
             members.checked("end_time", || time_range(start, end, limits.max_range))
         });
         members.finish()?;
         // With no violation, whatever is required is there.
-        let (Some(data_type), Some(output), Some(range)) = (data_type, output, range) else {
+        let (Some(data_type), Some((output, order, notify)), Some(range)) =
+            (data_type, options, range)
+        else {
             return Err(one(&Pointer::root(), "is not a valid request"));
         };
         Ok(Self {
             data_type,
             output,
-            order: order.unwrap_or(RowOrder::Time),
+            order,
             range,
             filters,
             columns,
+            notify,
         })
     }
 
-    /// Returns the options as they would be given, defaults filled in.
-    pub fn options_json(&self) -> Value {
+    /// Returns the options that make the file what it is as they would be given, defaults filled in.
+    pub fn file_options_json(&self) -> Value {
         let mut options = self.output.options_json();
         options["order"] = self.order.as_str().into();
+        options
+    }
+
+    /// Returns all options as they would be given, defaults filled in.
+    pub fn options_json(&self) -> Value {
+        let mut options = self.file_options_json();
+        if let Some(notify) = self.notify.to_json() {
+            options["notify"] = notify;
+        }
         options
     }
 
@@ -287,6 +303,13 @@ mod tests {
                 "parquet",
                 json!({"parquet": {"compression": "snappy"}, "order": "time"}),
             ),
+            (
+                "parquet",
+                json!({
+                    "parquet": {"compression": "zstd"}, "order": "time",
+                    "notify": {"link": "service"},
+                }),
+            ),
         ] {
             let body = with(&json!({"format": format, "options": options}));
             let request = ExportRequest::parse(&body, &limits()).unwrap();
@@ -365,7 +388,7 @@ mod tests {
     fn options_of_another_format_are_refused() {
         assert_eq!(
             errors(&with(&json!({"options": {"json": {"layout": "array"}}}))),
-            ["/options/json: is unknown; known are order, csv"]
+            ["/options/json: is unknown; known are order, notify, csv"]
         );
         assert_eq!(
             errors(&with(
@@ -375,6 +398,20 @@ mod tests {
                 "/options/csv/delimiter: must be one ASCII character other than a quote or a line break",
                 "/options/csv/null: must be a text",
                 "/options/csv/x: is unknown; known are delimiter, null, escape_formulas",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_link_of_an_email_is_one_of_two_kinds() {
+        let notify = |notify: &Value| with(&json!({"options": {"notify": notify}}));
+        let presigned = ExportRequest::parse(&notify(&json!({"link": "presigned"})), &limits());
+        assert_eq!(presigned, ExportRequest::parse(&valid(), &limits()));
+        assert_eq!(
+            errors(&notify(&json!({"link": "eternal", "mail": true}))),
+            [
+                "/options/notify/link: must be one of presigned, service",
+                "/options/notify/mail: is unknown; known are link",
             ]
         );
     }

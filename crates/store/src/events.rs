@@ -34,6 +34,10 @@ pub enum EventKind {
     Expired,
     /// The e-mail about it could not be delivered.
     Unnotified,
+    /// Somebody who has a link of an e-mail was sent to the file.
+    LinkFollowed,
+    /// Somebody revoked the links of e-mails.
+    LinksRevoked,
 }
 
 impl EventKind {
@@ -50,6 +54,8 @@ impl EventKind {
         Self::Deleted,
         Self::Expired,
         Self::Unnotified,
+        Self::LinkFollowed,
+        Self::LinksRevoked,
     ];
 
     /// Returns the name, as it stands in Postgres.
@@ -66,6 +72,8 @@ impl EventKind {
             Self::Deleted => "deleted",
             Self::Expired => "expired",
             Self::Unnotified => "unnotified",
+            Self::LinkFollowed => "link_followed",
+            Self::LinksRevoked => "links_revoked",
         }
     }
 }
@@ -73,8 +81,8 @@ impl EventKind {
 /// Who did it, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The user.
-    pub user: UserId,
+    /// The user; `None` for somebody who has a link.
+    pub user: Option<UserId>,
     /// The address that the request came from.
     pub ip: Option<IpAddr>,
     /// What the client calls itself; the first 512 characters are kept.
@@ -110,7 +118,7 @@ pub async fn append(
          VALUES ($1, $2, $3, $4::text::inet, left($5, 512))",
         job.as_uuid(),
         kind.as_str(),
-        actor.map(|actor| actor.user.as_uuid()),
+        actor.and_then(|actor| actor.user).map(UserId::as_uuid),
         actor.and_then(|actor| actor.ip).map(|ip| ip.to_string()),
         actor.and_then(|actor| actor.user_agent.as_deref()),
     )
@@ -169,14 +177,16 @@ impl EventRow {
             .map(|ip| ip.parse())
             .transpose()
             .map_err(|_| corrupt("ip"))?;
+        let actor = Actor {
+            user: self.user_id.map(UserId::from),
+            ip,
+            user_agent: self.user_agent,
+        };
+        let is_the_service = actor.user.is_none() && actor.ip.is_none();
         Ok(Event {
             id: self.event_id,
             kind: *kind,
-            actor: self.user_id.map(|user| Actor {
-                user: user.into(),
-                ip,
-                user_agent: self.user_agent,
-            }),
+            actor: (!is_the_service).then_some(actor),
             at: self.at,
         })
     }

@@ -2,6 +2,7 @@
 
 mod claim;
 mod end;
+pub mod links;
 mod list;
 mod queue;
 pub(crate) mod row;
@@ -10,7 +11,7 @@ mod turn;
 mod watch;
 mod withdraw;
 
-use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId, TraceParent};
+use domain::{ExportJob, ExportRequest, Filters, JobId, OrganizationId, TraceParent, UserId};
 use serde_json::Value;
 use sqlx::PgConnection;
 
@@ -34,6 +35,8 @@ pub struct NewJob {
     /// Whose rows.
     pub organization: OrganizationId,
     /// Who asks.
+    pub user: UserId,
+    /// From where.
     pub actor: Actor,
     /// What for.
     pub request: ExportRequest,
@@ -50,6 +53,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
     let NewJob {
         id,
         organization,
+        user,
         actor,
         request,
         trace,
@@ -67,7 +71,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
            )
            SELECT created_at FROM job"#,
         id.as_uuid(),
-        actor.user.as_uuid(),
+        user.as_uuid(),
         organization.as_uuid(),
         request.data_type.as_str(),
         request.output.format().as_str(),
@@ -90,7 +94,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
     })?;
     Ok(ExportJob::requested(
         id,
-        actor.user,
+        user,
         organization,
         request,
         trace,

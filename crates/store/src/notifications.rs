@@ -45,7 +45,7 @@ pub struct DueNotification {
     pub job: ExportJob,
     /// How often it has been tried, this time included.
     pub attempts: u32,
-    token: i64,
+    pub(crate) token: i64,
 }
 
 /// Adds the notification of a job that has just ended, due at once.

@@ -14,10 +14,11 @@ use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
 use store::quotas::QuotasConfig;
+use url::Url;
 
 use crate::retry::{Backoff, RetryConfig};
 
-/// The sections of the configuration that `export-worker` reads. The API's are not looked at.
+/// The sections of the configuration that `export-worker` reads.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
     /// Logging.
@@ -38,6 +39,8 @@ pub struct Config {
     pub smtp: SmtpConfig,
     /// What organizations may have.
     pub quotas: QuotasConfig,
+    /// The API.
+    pub http: HttpConfig,
     /// The process.
     pub worker: WorkerConfig,
     /// The way of the rows.
@@ -50,6 +53,13 @@ pub struct Config {
     pub cleanup: CleanupConfig,
     /// E-mails.
     pub notifications: NotificationConfig,
+}
+
+/// What the worker reads of the section `http`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct HttpConfig {
+    /// The address under which people reach the API, for links in e-mails.
+    pub public_url: Option<Url>,
 }
 
 /// The section `worker`.

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
+use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportedFile, JobState, LinkKind};
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
 use runtime::{chain, traces};
-use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
+use sink::{ObjectKind, Sink, SinkError};
+use store::jobs::links::{self, LinkToken};
 use store::notifications::{self, DueNotification};
 use store::{PgPool, StoreError, acquire};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::Empty;
+use url::Url;
 
 use crate::config::NotificationConfig;
 use crate::deadline::until;
@@ -28,6 +30,8 @@ pub struct Notifier {
     pub sink: Sink,
     /// The way to the mail server.
     pub mailer: Mailer,
+    /// Where people reach the API, for links of its own.
+    pub public_url: Option<Url>,
     /// When to look, and when to try again.
     pub config: NotificationConfig,
     /// Told when a job has ended in this process.
@@ -41,6 +45,12 @@ pub struct Notifier {
 enum SendError {
     #[error("signing the link")]
     Link(#[from] SinkError),
+    #[error("drawing a token for the link")]
+    Token(#[from] getrandom::Error),
+    #[error("storing the link")]
+    Store(#[from] StoreError),
+    #[error("http.public_url is not configured here, but the link needs it")]
+    NoPublicUrl,
     #[error("sending the e-mail")]
     Mail(#[from] NotifyError),
     #[error("the file or the reason of the failure is gone")]
@@ -51,6 +61,9 @@ impl Classify for SendError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Link(error) => error.class(),
+            // Once that is mended, the e-mail can be sent.
+            Self::Token(_) | Self::NoPublicUrl => ErrorClass::TRANSIENT,
+            Self::Store(error) => error.class(),
             Self::Mail(error) => error.class(),
             Self::Outdated => ErrorClass::Permanent,
         }
@@ -129,19 +142,20 @@ impl Notifier {
 
     async fn send(&self, due: &DueNotification) -> Result<(), SendError> {
         let date = self.clock.now();
-        let link;
+        let (url, until);
         let outcome = match &due.job.state {
             JobState::Completed {
                 file, expires_at, ..
             } => {
-                link = self.link(&due.job.request, file, date, *expires_at).await?;
-                Outcome::Completed {
-                    file,
-                    link: Link {
-                        url: &link.url,
-                        expires_at: date + link.expires_in,
-                    },
-                }
+                (url, until) = match due.job.request.notify.link {
+                    LinkKind::Presigned => self.presign(due, file, date, *expires_at).await?,
+                    LinkKind::Service => (self.add_link(due).await?, *expires_at),
+                };
+                let link = Link {
+                    url: &url,
+                    expires_at: until,
+                };
+                Outcome::Completed { file, link }
             }
             JobState::Failed { failure, .. } => Outcome::Failed(failure),
             _ => return Err(SendError::Outdated),
@@ -157,19 +171,34 @@ impl Notifier {
         Ok(self.mailer.send(&email).await?)
     }
 
-    /// Signs a link that works as long as the file is there.
-    async fn link(
+    /// Signs a link to the storage that works as long as the file is there, if that allows it, and says
+    /// until when.
+    async fn presign(
         &self,
-        request: &ExportRequest,
+        due: &DueNotification,
         file: &ExportedFile,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
-    ) -> Result<PresignedUrl, SinkError> {
+    ) -> Result<(String, DateTime<Utc>), SinkError> {
+        let request = &due.job.request;
         let kind = ObjectKind {
             content_type: request.output.content_type().to_owned(),
             file_name: request.file_name(),
         };
         let life = (expires_at - now).to_std().unwrap_or_default();
-        self.sink.presign(&file.object_key, &kind, life).await
+        let link = self.sink.presign(&file.object_key, &kind, life).await?;
+        Ok((link.url, now + link.expires_in))
+    }
+
+    /// Makes a link of the service's own. Each attempt makes another one, since nobody knows the token
+    /// of the last, and whether it has arrived.
+    async fn add_link(&self, due: &DueNotification) -> Result<String, SendError> {
+        let public_url = self.public_url.as_ref().ok_or(SendError::NoPublicUrl)?;
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)?;
+        let token = LinkToken::new(random);
+        links::add(&mut *acquire(&self.pool).await?, due, &token).await?;
+        let base = public_url.as_str().trim_end_matches('/');
+        Ok(format!("{base}/api/v1/links/{}", token.as_str()))
     }
 }

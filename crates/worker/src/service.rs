@@ -79,6 +79,7 @@ pub async fn run(
         pool,
         sink,
         mailer: Mailer::new(&config.smtp).context("smtp")?,
+        public_url: config.http.public_url,
         config: config.notifications,
         wake: mail,
         clock: Arc::new(SystemClock),

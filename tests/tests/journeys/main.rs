@@ -11,6 +11,7 @@ mod faults;
 mod files;
 mod filters;
 mod formats;
+mod links;
 mod mail;
 mod metrics;
 mod parquet_files;

@@ -84,7 +84,7 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::Expired,
         ],
         "get_audit" => &[ProblemCode::NotFound, ProblemCode::InvalidRequest],
-        "delete_export" => &[ProblemCode::NotFound],
+        "delete_export" | "revoke_links" => &[ProblemCode::NotFound],
         _ => &[],
     }
 }

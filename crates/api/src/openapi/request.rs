@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::{Compression, Format, Op};
+use domain::{Compression, Format, LinkKind, Op};
 use serde_json::{Value, json};
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::{OpenApi, RefOr, Required, Schema};
@@ -59,7 +59,21 @@ fn schema() -> Value {
             },
             "options": {
                 "type": "object",
-                "description": "order, and csv, json or parquet for the options of the format.",
+                "description": "order, notify, and csv, json or parquet for the options of the format.",
+                "properties": {
+                    "notify": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": {
+                            "link": {
+                                "type": "string", "enum": LinkKind::NAMES, "default": "presigned",
+                                "description": "Where the link of the e-mail leads: to the storage, for seven \
+                                                days at most, or to this service, which notes who follows it \
+                                                and can revoke it, for as long as the file is kept.",
+                            },
+                        },
+                    },
+                },
             },
         },
     })

@@ -109,11 +109,12 @@ pub async fn create_export(
 ) -> Result<Response, CreateExportError> {
     let quota = app.quotas.of(principal.organization);
     let limits = app.limits.of(&quota);
-    let request = validate(&body, &limits, &app.catalogue, principal.organization)
+    let request = validate(&app, &limits, &body, principal.organization)
         .map_err(CreateExportError::Invalid)?;
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
         organization: principal.organization,
+        user: principal.user,
         actor: client.acting_for(principal.user),
         request,
         trace: traces::current(),

@@ -1,16 +1,14 @@
 //! `GET /api/v1/export/{id}/download`: the file of a job.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{InvalidHeaderValue, LOCATION};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use domain::{Classify, Clock, ErrorClass, SystemClock, Violation};
+use domain::{Clock, SystemClock, Violation};
 use serde::Serialize;
-use sink::{ObjectKind, SinkError};
+use sink::SinkError;
 use store::StoreError;
 use store::events::{self, EventKind};
 use utoipa::ToSchema;
@@ -21,10 +19,7 @@ use crate::client::Client;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::routes::JobPath;
-use crate::routes::file::{NoFile, file};
-
-/// How long a link works: a client follows it at once.
-const LINK_LIFE: Duration = Duration::from_mins(5);
+use crate::routes::file::{LINK_LIFE, NoFile, file, kind};
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -56,10 +51,7 @@ impl IntoResponse for DownloadExportError {
             Self::NotFound => Problem::not_found(),
             Self::NoFile(error) => error.into(),
             Self::Store(error) => error.into(),
-            Self::Sink(error) => match error.class() {
-                ErrorClass::Transient { .. } => Problem::unavailable(error),
-                ErrorClass::Permanent | ErrorClass::Cancelled => Problem::internal(error),
-            },
+            Self::Sink(error) => error.into(),
             Self::Link(_) => Problem::internal(self),
         };
         problem.into_response()
@@ -113,10 +105,7 @@ pub async fn download_export(
         .await?
         .ok_or(DownloadExportError::NotFound)?;
     let file = file(&job)?;
-    let kind = ObjectKind {
-        content_type: job.request.output.content_type().to_owned(),
-        file_name: job.request.file_name(),
-    };
+    let kind = kind(&job);
     let now = SystemClock.now();
     let link = app.sink.presign(&file.object_key, &kind, LINK_LIFE).await?;
     if method != Method::HEAD {

@@ -65,7 +65,7 @@ struct AuditEvent {
     #[schema(schema_with = vocabulary::event_kind)]
     kind: &'static str,
     at: DateTime<Utc>,
-    /// Who did it; null for the service itself.
+    /// Who did it; null for the service itself, and for whoever followed a link.
     #[schema(value_type = Option<Uuid>)]
     user_id: Option<UserId>,
     /// The address that the request came from.
@@ -81,7 +81,7 @@ impl From<Event> for AuditEvent {
         Self {
             kind: event.kind.as_str(),
             at: event.at,
-            user_id: actor.map(|actor| actor.user),
+            user_id: actor.and_then(|actor| actor.user),
             ip: actor.and_then(|actor| actor.ip),
             user_agent: event.actor.and_then(|actor| actor.user_agent),
         }

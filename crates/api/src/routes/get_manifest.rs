@@ -96,7 +96,7 @@ impl<'a> Manifest<'a> {
             end_time: request.range.end(),
             filters: request.filters.as_ref().map(domain::Filters::as_posted),
             columns: request.columns.as_deref(),
-            options: request.options_json(),
+            options: request.file_options_json(),
             requested_at: job.created_at,
             service_version: env!("CARGO_PKG_VERSION"),
         }

@@ -7,6 +7,7 @@ pub(crate) mod delete_export;
 mod docs;
 pub(crate) mod download_export;
 mod file;
+pub(crate) mod follow_link;
 pub(crate) mod get_audit;
 pub(crate) mod get_export;
 pub(crate) mod get_manifest;
@@ -14,6 +15,7 @@ pub(crate) mod healthz;
 mod job_path;
 pub(crate) mod list_exports;
 pub(crate) mod readyz;
+pub(crate) mod revoke_links;
 pub(crate) mod watch_export;
 
 pub use create_export::{CreateExportError, create_export};
@@ -21,6 +23,7 @@ pub use delete_export::{DeleteExportError, delete_export};
 pub use docs::{docs, docs_script, docs_style, openapi_json};
 pub use download_export::{DownloadExportError, download_export};
 pub use file::NoFile;
+pub use follow_link::{FollowLinkError, follow_link};
 pub use get_audit::{GetAuditError, get_audit};
 pub use get_export::{GetExportError, get_export};
 pub use get_manifest::{GetManifestError, get_manifest};
@@ -28,6 +31,7 @@ pub use healthz::healthz;
 pub use job_path::JobPath;
 pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
+pub use revoke_links::{RevokeLinksError, revoke_links};
 pub use watch_export::{WatchExportError, watch_export};
 
 /// When to ask again for a job that is not done, in seconds.

@@ -34,7 +34,7 @@ async fn it_says_who_did_what_from_where() {
     let from = |method, path: &str| {
         let request = app.request(method, &format!("/api/v1/export/{id}{path}"));
         let request = request.header("x-forwarded-for", "6.6.6.6, 203.0.113.7");
-        Answer::to(request.header("user-agent", "dash\u{9b}board\t/1"))
+        Answer::to(request.header("user-agent", "dash\u{9b}board\t/1".as_bytes()))
     };
     assert_eq!(
         from(Method::GET, "/download").await.status,

@@ -78,7 +78,7 @@ async fn the_audit_trail_says_who_asked_from_where() {
     };
     assert_eq!(event.kind, EventKind::Requested);
     let actor = event.actor.as_ref().unwrap();
-    assert_eq!(actor.user.as_uuid(), app.user);
+    assert_eq!(actor.user, Some(app.user.into()));
     assert_eq!(actor.ip, Some("203.0.113.7".parse().unwrap()));
     assert_eq!(actor.user_agent.as_deref(), Some("dashboard/1.0"));
 }

@@ -22,7 +22,7 @@ async fn a_job_that_waits_is_cancelled_and_never_done() {
     });
     let last = app.events(id).await.pop().unwrap();
     assert_eq!(last.kind, EventKind::Cancelled);
-    assert_eq!(last.actor.unwrap().user.as_uuid(), app.user);
+    assert_eq!(last.actor.unwrap().user, Some(app.user.into()));
 }
 
 #[tokio::test]
@@ -49,7 +49,7 @@ async fn the_file_of_a_completed_job_is_deleted() {
     });
     let last = app.events(id).await.pop().unwrap();
     assert_eq!(last.kind, EventKind::Deleted);
-    assert_eq!(last.actor.unwrap().user.as_uuid(), app.user);
+    assert_eq!(last.actor.unwrap().user, Some(app.user.into()));
 
     let download = app.get(&format!("/api/v1/export/{id}/download")).await;
     download.assert_problem(410, "expired");

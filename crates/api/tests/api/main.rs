@@ -14,6 +14,7 @@ mod http;
 mod idempotency;
 mod issuer;
 mod jwks;
+mod links;
 mod list;
 mod openapi;
 mod process;

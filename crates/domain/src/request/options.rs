@@ -3,21 +3,67 @@
 use serde_json::Value;
 
 use crate::members::{Members, NUL, one, one_of, text};
+use crate::notify::Notify;
 use crate::output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,
 };
 use crate::violation::{Pointer, Violation};
 
+/// The options of a request.
+pub(super) struct Options {
+    pub(super) of_format: FormatOptions,
+    pub(super) order: RowOrder,
+    pub(super) notify: Notify,
+}
+
+impl Options {
+    pub(super) fn default_of(format: Format) -> Self {
+        Self {
+            of_format: FormatOptions::default_of(format),
+            order: RowOrder::Time,
+            notify: Notify::default(),
+        }
+    }
+
+    pub(super) fn parse(
+        value: &Value,
+        at: &Pointer,
+        format: Format,
+    ) -> Result<Self, Vec<Violation>> {
+        let mut members = Members::of(value, at.clone())?;
+        let default = Self::default_of(format);
+        let order = members.optional("order", |value, at| {
+            one_of(value, at, RowOrder::parse, RowOrder::NAMES)
+        });
+        let notify = members.optional("notify", Notify::parse);
+        let of_format = match format {
+            Format::Csv => members.optional("csv", csv_options).map(FormatOptions::Csv),
+            Format::Json => members
+                .optional("json", json_options)
+                .map(FormatOptions::Json),
+            Format::Parquet => members
+                .optional("parquet", parquet_options)
+                .map(FormatOptions::Parquet),
+        };
+        members.finish()?;
+        Ok(Self {
+            of_format: of_format.unwrap_or(default.of_format),
+            order: order.unwrap_or(default.order),
+            notify: notify.unwrap_or(default.notify),
+        })
+    }
+}
+
 /// The options of the format that was asked for.
-pub(super) enum Options {
+pub(super) enum FormatOptions {
     Csv(CsvOptions),
     Json(JsonOptions),
     Parquet(ParquetOptions),
 }
 
-impl Options {
-    pub(super) fn default_of(format: Format) -> Self {
+impl FormatOptions {
+    fn default_of(format: Format) -> Self {
         match format {
             Format::Csv => Self::Csv(CsvOptions::default()),
             Format::Json => Self::Json(JsonOptions::default()),
@@ -44,30 +90,6 @@ impl Options {
             )),
         }
     }
-}
-
-/// Reads the options: those of the format, and the order of the rows.
-pub(super) fn options(
-    value: &Value,
-    at: &Pointer,
-    format: Format,
-) -> Result<(Options, RowOrder), Vec<Violation>> {
-    let mut members = Members::of(value, at.clone())?;
-    let order = members.optional("order", |value, at| {
-        one_of(value, at, RowOrder::parse, RowOrder::NAMES)
-    });
-    let options = match format {
-        Format::Csv => members.optional("csv", csv_options).map(Options::Csv),
-        Format::Json => members.optional("json", json_options).map(Options::Json),
-        Format::Parquet => members
-            .optional("parquet", parquet_options)
-            .map(Options::Parquet),
-    };
-    members.finish()?;
-    Ok((
-        options.unwrap_or_else(|| Options::default_of(format)),
-        order.unwrap_or(RowOrder::Time),
-    ))
 }
 
 fn csv_options(value: &Value, at: &Pointer) -> Result<CsvOptions, Vec<Violation>> {

@@ -89,7 +89,7 @@ impl Db {
 
     pub(crate) fn actor(&self) -> Actor {
         Actor {
-            user: self.user,
+            user: Some(self.user),
             ip: Some([203, 0, 113, 7].into()),
             user_agent: Some("curl/8.5.0".to_owned()),
         }
@@ -107,6 +107,7 @@ impl Db {
         NewJob {
             id: Uuid::new_v4().into(),
             organization: self.organization,
+            user: self.user,
             actor: self.actor(),
             request: request(&json!({})),
             trace: None,

@@ -3,6 +3,7 @@
 mod claims;
 mod db;
 mod jobs;
+mod links;
 mod machine;
 mod migrations;
 mod notifications;

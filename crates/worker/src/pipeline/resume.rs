@@ -76,7 +76,7 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, blocks: BlockLimits) -> 
             output.format().as_str(),
             output.compression().as_str()
         ),
-        lease.claim().job.request.options_json().to_string(),
+        lease.claim().job.request.file_options_json().to_string(),
         format!("{blocks:?}"),
     ];
     let mut digest = Sha256::new();

@@ -1,10 +1,12 @@
-//! Checks a request against the limits and the datasets, and collects everything that is wrong.
+//! Checks a request against the limits, the datasets and the configuration, and collects everything that
+//! is wrong.
 
 use std::collections::HashSet;
 
-use domain::{ExportRequest, OrganizationId, RequestLimits, Violation};
+use domain::{ExportRequest, LinkKind, Notify, OrganizationId, RequestLimits, Violation};
 use serde_json::{Map, Value, json};
-use source::Catalogue;
+
+use crate::app::App;
 
 /// Reads the body of a request.
 ///
@@ -13,26 +15,42 @@ use source::Catalogue;
 /// Everything that is wrong with it. The catalogue can only judge a whole request, so for its
 /// sake the members that are wrong in themselves are left out or replaced by right ones.
 pub(super) fn validate(
-    body: &Value,
+    app: &App,
     limits: &RequestLimits,
-    catalogue: &Catalogue,
+    body: &Value,
     organization: OrganizationId,
 ) -> Result<ExportRequest, Vec<Violation>> {
     match ExportRequest::parse(body, limits) {
-        Ok(request) => catalogue.resolve(&request, organization).map(|_| request),
+        Ok(request) => {
+            let violations = refusals(app, &request, organization);
+            if violations.is_empty() {
+                Ok(request)
+            } else {
+                Err(violations)
+            }
+        }
         Err(mut violations) => {
             let sound = body
                 .as_object()
                 .map(|members| without(members, &violations))
                 .and_then(|sound| ExportRequest::parse(&sound, limits).ok());
-            if let Some(request) = sound
-                && let Err(more) = catalogue.resolve(&request, organization)
-            {
-                violations.extend(more);
+            if let Some(request) = sound {
+                violations.extend(refusals(app, &request, organization));
             }
             Err(violations)
         }
     }
+}
+
+/// Returns why this service cannot do what a request asks for, though it is well formed.
+fn refusals(app: &App, request: &ExportRequest, organization: OrganizationId) -> Vec<Violation> {
+    let resolved = app.catalogue.resolve(request, organization);
+    let mut violations = resolved.err().unwrap_or_default();
+    if request.notify.link == LinkKind::Service && !app.links.are_absolute() {
+        let detail = "cannot be service: the service does not know its public address";
+        violations.push(Violation::new(Notify::link_pointer(), detail));
+    }
+    violations
 }
 
 /// Repairs a request: takes out what is wrong, and puts something right where there must be

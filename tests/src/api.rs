@@ -5,7 +5,7 @@ use devstack::{Env, Service, TOKEN_AUDIENCE, TOKEN_ISSUER};
 use domain::{Clock, SystemClock};
 use jsonwebtoken::{EncodingKey, Header};
 use reqwest::header::{CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode, redirect};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, redirect};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -87,6 +87,16 @@ impl Api {
         self.send_as(tenant, Method::GET, path, None).await
     }
 
+    /// Prepares a request without a token.
+    pub fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Prepares a request of our user.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path).bearer_auth(&self.token)
+    }
+
     async fn send_with(
         &self,
         token: &str,
@@ -94,10 +104,7 @@ impl Api {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Response> {
-        let mut request = self
-            .http
-            .request(method, format!("{}{path}", self.url))
-            .bearer_auth(token);
+        let mut request = self.anonymous(method, path).bearer_auth(token);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -157,6 +164,20 @@ impl Api {
         let (status, job) = self.get(&format!("/api/v1/export/{id}")).await?;
         ensure!(status == StatusCode::OK, "{status}: {job}");
         Ok(job)
+    }
+
+    /// Returns the audit trail of a job as an admin reads it.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn audit(&self, admin: &Tenant, id: &str) -> Result<Vec<Value>> {
+        let path = format!("/api/v1/export/{id}/audit?limit=100");
+        let mut trail: Value = self.get_as(admin, &path).await?.json().await?;
+        match trail["events"].take() {
+            Value::Array(events) => Ok(events),
+            _ => bail!("{trail}"),
+        }
     }
 
     /// Cancels a job, or deletes its file, and returns the job as it is then.
@@ -275,6 +296,7 @@ pub fn token(secret: &str, tenant: &Tenant) -> Result<String> {
         "organizationId": tenant.organization,
         "iss": TOKEN_ISSUER,
         "aud": TOKEN_AUDIENCE,
+        "scope": tenant.scope,
         "exp": SystemClock.now().timestamp() + 3600,
     });
     let key = EncodingKey::from_secret(secret.as_bytes());

@@ -15,15 +15,23 @@ use crate::PATIENCE;
 use crate::api::Api;
 use crate::clickhouse::ClickHouse;
 
-/// An organization and its user.
+/// What the claim `scope` of a member says.
+pub const MEMBER: &str = "export:create export:read";
+
+/// What the claim `scope` of an admin says.
+pub const ADMIN: &str = "export:admin";
+
+/// An organization and a user of it.
 #[derive(Clone, Debug)]
 pub struct Tenant {
     /// The organization.
     pub organization: Uuid,
-    /// Its user.
+    /// The user.
     pub user: Uuid,
     /// The user's address.
     pub email: String,
+    /// What the user may do, where the API looks for it in the claim `scope`.
+    pub scope: &'static str,
 }
 
 /// Everything that a journey needs. Other journeys do not see it.
@@ -167,6 +175,16 @@ impl World {
         Service::spawn(&PathBuf::from(path), &environment, &log)
     }
 
+    /// Adds another user of our organization.
+    ///
+    /// # Errors
+    ///
+    /// When Postgres fails.
+    pub async fn colleague(&self, scope: &'static str) -> Result<Tenant> {
+        let mut postgres = self.postgres().await?;
+        user(&mut postgres, self.ours.organization, scope).await
+    }
+
     /// Connects to Postgres.
     ///
     /// # Errors
@@ -192,12 +210,21 @@ impl World {
 }
 
 async fn tenant(postgres: &mut PgConnection) -> Result<Tenant> {
-    let (organization, user) = (Uuid::new_v4(), Uuid::new_v4());
-    let email = format!("{}@example.test", user.simple());
+    let organization = Uuid::new_v4();
     sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
         .bind(organization)
         .execute(&mut *postgres)
         .await?;
+    user(postgres, organization, MEMBER).await
+}
+
+async fn user(
+    postgres: &mut PgConnection,
+    organization: Uuid,
+    scope: &'static str,
+) -> Result<Tenant> {
+    let user = Uuid::new_v4();
+    let email = format!("{}@example.test", user.simple());
     sqlx::query("INSERT INTO users (id, organization_id, email) VALUES ($1, $2, $3)")
         .bind(user)
         .bind(organization)
@@ -208,5 +235,6 @@ async fn tenant(postgres: &mut PgConnection) -> Result<Tenant> {
         organization,
         user,
         email,
+        scope,
     })
 }

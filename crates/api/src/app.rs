@@ -21,6 +21,7 @@ use tracing::{Instrument, debug, info_span, warn};
 use crate::auth::Verifier;
 use crate::config::{Config, LimitsConfig};
 use crate::estimate::Estimator;
+use crate::proxies::Proxies;
 use crate::rate::RateLimits;
 use crate::scrape::Scrape;
 use crate::watch::Watchers;
@@ -40,7 +41,7 @@ pub struct App {
     pub(crate) webhooks: Webhooks,
     pub(crate) links: Links,
     pub(crate) watchers: Watchers,
-    pub(crate) trusted_proxies: usize,
+    pub(crate) proxies: Proxies,
     pub(crate) ready_timeout: Duration,
     tasks: TaskTracker,
 }
@@ -113,7 +114,7 @@ impl App {
             webhooks: Webhooks::new(&config.notify),
             links,
             watchers,
-            trusted_proxies: config.http.trusted_proxies,
+            proxies: Proxies::new(&config.http),
             ready_timeout: Duration::from_millis(config.http.ready_timeout_ms),
             tasks,
         })

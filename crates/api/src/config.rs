@@ -1,9 +1,11 @@
 //! The sections of the configuration that `export-api` reads. The worker's are not looked at.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 
 use domain::{FilterLimits, RequestLimits};
+use ipnet::IpNet;
 use notify::WebhookConfig;
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
@@ -16,7 +18,9 @@ use store::PostgresConfig;
 use store::quotas::{Quota, QuotasConfig};
 use url::Url;
 
+use crate::auth::Permission;
 use crate::middleware::Origin;
+use crate::proxies::ForwardedHeader;
 
 /// The configuration of `export-api`.
 #[derive(Clone, Debug, Deserialize)]
@@ -83,9 +87,11 @@ pub struct HttpConfig {
     pub shutdown_grace_s: u64,
     /// How long a readiness check may take.
     pub ready_timeout_ms: u64,
-    /// How many proxies in front of the service append to `X-Forwarded-For`. With 0 the header is
-    /// not believed.
-    pub trusted_proxies: usize,
+    /// The networks of the proxies in front of the service, which are believed when they say whom
+    /// they serve.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they do.
+    pub forwarded_header: ForwardedHeader,
 }
 
 /// The section `auth`. Exactly one of `hs256_secret` and `jwks_url` is set.
@@ -108,6 +114,11 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     /// The name of the claim that holds the organization.
     pub organization_claim: String,
+    /// The name of the claim that holds permissions or roles; without one everybody may create and
+    /// read.
+    pub permissions_claim: Option<String>,
+    /// What the roles that the claim may name are permitted to do.
+    pub roles: HashMap<String, Vec<Permission>>,
     /// How far the clocks of the issuer and of this machine may be apart.
     pub leeway_s: u64,
 }

@@ -10,8 +10,10 @@ mod json;
 mod metrics;
 pub mod middleware;
 mod openapi;
+mod paging;
 mod parameters;
 mod problem;
+mod proxies;
 mod rate;
 mod router;
 pub mod routes;
@@ -22,13 +24,16 @@ mod wait;
 mod watch;
 
 pub use app::{App, SetupError};
-pub use auth::{AuthError, AuthSetupError, Principal, Verifier};
+pub use auth::{
+    Admin, AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
+};
 pub use client::Client;
 pub use config::{AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig};
 pub use entity_tag::IfNoneMatch;
 pub use estimate::TooManyEstimates;
 pub use json::JsonBody;
 pub use problem::{Problem, ProblemCode};
+pub use proxies::ForwardedHeader;
 pub use router::router;
 pub use scrape::Scrape;
 pub use server::serve;

@@ -41,6 +41,9 @@ use crate::routes;
         routes::schedules::list_schedules::list_schedules,
         routes::schedules::get_schedule::get_schedule,
         routes::schedules::delete_schedule::delete_schedule,
+        routes::get_audit::get_audit,
+        routes::revoke_links::revoke_links,
+        routes::follow_link::follow_link,
         routes::healthz::healthz,
         routes::readyz::readyz,
     ),
@@ -85,7 +88,14 @@ impl Modify for WholeObjects {
     fn modify(&self, description: &mut Description) {
         let schemas = &mut description.components.get_or_insert_default().schemas;
         for name in [
-            "Dataset", "Estimate", "Export", "Manifest", "Page", "Schedule",
+            "AuditEvent",
+            "AuditPage",
+            "Dataset",
+            "Estimate",
+            "Export",
+            "Manifest",
+            "Page",
+            "Schedule",
         ] {
             if let Some(RefOr::T(Schema::Object(schema))) = schemas.get_mut(name) {
                 schema.required = schema.properties.keys().cloned().collect();

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use domain::{Classify, ErrorClass, JobStatus, Violation};
 use runtime::chain;
 use serde::Serialize;
+use sink::SinkError;
 use store::StoreError;
 use store::quotas::{Exceeded, Resource};
 use utoipa::ToSchema;
@@ -76,7 +77,7 @@ impl Problem {
 
     /// Says that there is no such export, for this caller.
     pub fn not_found() -> Self {
-        let detail = "Your organization has no export with this id.";
+        let detail = "There is no export with this id that you may see.";
         Self::new(ProblemCode::NotFound, detail)
     }
 
@@ -153,6 +154,15 @@ impl From<StoreError> for Problem {
             }
             (_, ErrorClass::Transient { .. }) => Self::unavailable(error),
             (_, ErrorClass::Permanent | ErrorClass::Cancelled) => Self::internal(error),
+        }
+    }
+}
+
+impl From<SinkError> for Problem {
+    fn from(error: SinkError) -> Self {
+        match error.class() {
+            ErrorClass::Transient { .. } => Self::unavailable(error),
+            ErrorClass::Permanent | ErrorClass::Cancelled => Self::internal(error),
         }
     }
 }

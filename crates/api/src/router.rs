@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::sync::Semaphore;
 use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -20,8 +20,9 @@ use crate::middleware::{
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::{
     create_export, create_schedule, delete_export, delete_schedule, docs, docs_script, docs_style,
-    download_export, estimate_export, get_export, get_manifest, get_schedule, get_webhook_secret,
-    healthz, list_datasets, list_exports, list_schedules, openapi_json, readyz, watch_export,
+    download_export, estimate_export, follow_link, get_audit, get_export, get_manifest,
+    get_schedule, get_webhook_secret, healthz, list_datasets, list_exports, list_schedules,
+    openapi_json, readyz, revoke_links, watch_export,
 };
 
 /// Builds the service.
@@ -41,9 +42,12 @@ pub fn router(app: App, config: &HttpConfig) -> Router {
             get(get_schedule).delete(delete_schedule),
         )
         .route("/api/v1/export/{id}", get(get_export).delete(delete_export))
+        .route("/api/v1/export/{id}/audit", get(get_audit))
         .route("/api/v1/export/{id}/download", get(download_export))
         .route("/api/v1/export/{id}/events", get(watch_export))
+        .route("/api/v1/export/{id}/links", delete(revoke_links))
         .route("/api/v1/export/{id}/manifest", get(get_manifest))
+        .route("/api/v1/links/{token}", get(follow_link))
         .route_layer(from_fn_with_state(app.clone(), limit_rate))
         .route_layer(from_fn_with_state(places, limit_concurrency));
     let routes = exports
@@ -96,6 +100,7 @@ mod tests {
 
     use super::surround;
     use crate::config::HttpConfig;
+    use crate::proxies::ForwardedHeader;
 
     #[tokio::test]
     async fn a_panic_is_an_answer_that_says_nothing() {
@@ -112,7 +117,8 @@ mod tests {
             max_requests: NonZeroU16::MIN,
             max_header_bytes: 1000,
             cors_origins: Vec::new(),
-            trusted_proxies: 0,
+            trusted_proxies: Vec::new(),
+            forwarded_header: ForwardedHeader::XForwardedFor,
             max_watchers: 1,
         };
         let routes = Router::new().route("/", get(async || -> () { panic!("a secret") }));

@@ -27,7 +27,7 @@ pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
 pub use ids::{JobId, OrganizationId, ScheduleId, UserId, WorkerId};
 pub use job::{ExportJob, ExportedFile, JobState, JobStatus, Progress};
 pub use key_prefix::KeyPrefix;
-pub use notify::{Notify, WebhookUrl};
+pub use notify::{LinkKind, Notify, WebhookUrl};
 pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,

@@ -1,21 +1,52 @@
-//! Who hears of the end of an export, besides its user by e-mail.
+//! Who hears of the end of an export, and how.
 
 use std::fmt;
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use crate::members::{Members, one, text};
+use crate::closed_set::closed_set;
+use crate::members::{Members, one, one_of, text};
 use crate::violation::{Pointer, Violation};
 
+closed_set! {
+    /// Where the link of an e-mail leads.
+    LinkKind {
+        /// To the storage, for seven days at most.
+        Presigned = "presigned",
+        /// To the service, which knows who follows it and can revoke it, for as long as the file is
+        /// kept.
+        Service = "service",
+    }
+}
+
 /// The option `notify` of a request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notify {
+    /// Where the link of the e-mail leads.
+    pub link: LinkKind,
     /// What is called when the export is completed or has failed.
     pub webhook: Option<WebhookUrl>,
 }
 
+impl Default for Notify {
+    fn default() -> Self {
+        Self {
+            link: LinkKind::Presigned,
+            webhook: None,
+        }
+    }
+}
+
 impl Notify {
+    /// Points at the link of a request.
+    pub fn link_pointer() -> Pointer {
+        Pointer::root()
+            .child("options")
+            .child("notify")
+            .child("link")
+    }
+
     /// Points at the webhook of a request.
     pub fn webhook_pointer() -> Pointer {
         Pointer::root()
@@ -26,16 +57,25 @@ impl Notify {
 
     pub(crate) fn parse(value: &Value, at: &Pointer) -> Result<Self, Vec<Violation>> {
         let mut members = Members::of(value, at.clone())?;
+        let link = members.optional("link", |value, at| {
+            one_of(value, at, LinkKind::parse, LinkKind::NAMES)
+        });
         let webhook = members.optional("webhook", |value, at| {
             WebhookUrl::parse(text(value, at)?).map_err(|detail| one(at, detail))
         });
         members.finish()?;
-        Ok(Self { webhook })
+        Ok(Self {
+            link: link.unwrap_or(Self::default().link),
+            webhook,
+        })
     }
 
-    /// Returns the option as it would be given; nothing where nobody else hears of the end.
+    /// Returns the option as it would be given; nothing where it is as without it.
     pub(crate) fn to_json(&self) -> Option<Value> {
         let mut members = Map::new();
+        if self.link != LinkKind::Presigned {
+            members.insert("link".to_owned(), self.link.as_str().into());
+        }
         if let Some(webhook) = &self.webhook {
             members.insert("webhook".to_owned(), webhook.0.as_str().into());
         }
@@ -122,7 +162,10 @@ mod tests {
             let url = WebhookUrl::parse(text).unwrap();
             assert_eq!(url.as_url().as_str(), kept);
             assert_eq!(WebhookUrl::parse(kept).unwrap(), url);
-            let notify = Notify { webhook: Some(url) };
+            let notify = Notify {
+                webhook: Some(url),
+                ..Notify::default()
+            };
             let json = notify.to_json().unwrap();
             assert_eq!(Notify::parse(&json, &Pointer::root()).unwrap(), notify);
         }
@@ -179,7 +222,7 @@ mod tests {
             wrong,
             [
                 "/notify/webhook: must begin with https://",
-                "/notify/e-mail: is unknown; known are webhook",
+                "/notify/e-mail: is unknown; known are link, webhook",
             ]
         );
     }

@@ -87,7 +87,7 @@ pub struct ExportRequest {
     pub filters: Option<Filters>,
     /// The columns by public name, in the order of the file; all of them when there are none.
     pub columns: Option<Vec<String>>,
-    /// Who hears of the end.
+    /// Who hears of the end, and how.
     pub notify: Notify,
 }
 
@@ -308,7 +308,7 @@ mod tests {
                 "parquet",
                 json!({
                     "parquet": {"compression": "zstd"}, "order": "time",
-                    "notify": {"webhook": "https://example.com/exports"},
+                    "notify": {"link": "service", "webhook": "https://example.com/exports"},
                 }),
             ),
         ] {
@@ -399,6 +399,20 @@ mod tests {
                 "/options/csv/delimiter: must be one ASCII character other than a quote or a line break",
                 "/options/csv/null: must be a text",
                 "/options/csv/x: is unknown; known are delimiter, null, escape_formulas",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_link_of_an_email_is_one_of_two_kinds() {
+        let notify = |notify: &Value| with(&json!({"options": {"notify": notify}}));
+        let presigned = ExportRequest::parse(&notify(&json!({"link": "presigned"})), &limits());
+        assert_eq!(presigned, ExportRequest::parse(&valid(), &limits()));
+        assert_eq!(
+            errors(&notify(&json!({"link": "eternal", "mail": true}))),
+            [
+                "/options/notify/link: must be one of presigned, service",
+                "/options/notify/mail: is unknown; known are link, webhook",
             ]
         );
     }

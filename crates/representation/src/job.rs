@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     Compression, DataType, ErrorCode, ExportJob, Format, JobId, JobState, JobStatus, Progress,
-    ScheduleId,
+    ScheduleId, UserId,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -18,6 +18,9 @@ use crate::vocabulary;
 pub struct JobRepresentation<'a> {
     #[schema(value_type = Uuid)]
     job_id: JobId,
+    /// Who requested it.
+    #[schema(value_type = Uuid)]
+    user_id: UserId,
     #[schema(schema_with = vocabulary::job_status)]
     status: JobStatus,
     /// 0 to 100; never goes back.
@@ -79,6 +82,7 @@ impl<'a> JobRepresentation<'a> {
         let request = &job.request;
         let mut shown = Self {
             job_id: job.id,
+            user_id: job.user,
             status: job.state.status(),
             progress: job.progress,
             data_type: &request.data_type,

@@ -19,6 +19,11 @@ impl Links {
         }
     }
 
+    /// Tells whether the public address is known.
+    pub fn are_absolute(&self) -> bool {
+        !self.base.is_empty()
+    }
+
     /// Returns the address of a page of the caller's jobs.
     pub fn list(&self, query: &str) -> String {
         format!("{}/api/v1/export?{query}", self.base)
@@ -34,9 +39,19 @@ impl Links {
         format!("{}/api/v1/export/schedules/{id}", self.base)
     }
 
+    /// Returns the address of a page of a job's audit trail.
+    pub fn audit(&self, id: JobId, query: &str) -> String {
+        format!("{}/audit?{query}", self.job(id))
+    }
+
     /// Returns the address of a job's file.
     pub fn download(&self, id: JobId) -> String {
         format!("{}/download", self.job(id))
+    }
+
+    /// Returns the address of a link of an e-mail.
+    pub fn follow(&self, token: &str) -> String {
+        format!("{}/api/v1/links/{token}", self.base)
     }
 }
 

@@ -3,6 +3,8 @@
 //! The default file is the schema. A key that it does not have is unknown, and a value must be of
 //! the type that the default has. `EXPORT__POSTGRES__URL` sets `postgres.url`. A key with `_file`
 //! behind it names a file that holds the value, for secrets. An empty text is the same as no value.
+//! A table that the default file leaves empty takes any keys. A variable holds an array as it is
+//! written in TOML.
 
 use std::fmt;
 use std::fs;
@@ -119,7 +121,9 @@ fn overlay(base: &mut Table, over: Table, path: &str, problems: &mut Vec<String>
             format!("{path}.{key}")
         };
         match (base.get_mut(&key), value) {
-            (Some(Value::Table(base)), Value::Table(over)) => overlay(base, over, &path, problems),
+            (Some(Value::Table(base)), Value::Table(over)) if !base.is_empty() => {
+                overlay(base, over, &path, problems);
+            }
             (_, value) => {
                 let result = set(base, &key, value);
                 problems.extend(result.err().map(|problem| format!("{path}: {problem}")));
@@ -174,6 +178,7 @@ fn drop_empty(table: &mut Table) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::io::Write;
 
     use secrecy::{ExposeSecret, SecretString};
@@ -189,6 +194,7 @@ mod tests {
         secret = ""
         strict = true
         audiences = []
+        [auth.roles]
     "#;
 
     #[derive(Debug, Deserialize)]
@@ -208,6 +214,7 @@ mod tests {
         secret: SecretString,
         strict: bool,
         audiences: Vec<String>,
+        roles: BTreeMap<String, Vec<String>>,
     }
 
     fn load(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -247,6 +254,23 @@ mod tests {
         let path = secret.path().to_str().unwrap();
         let config = load("", &[("EXPORT__AUTH__SECRET_FILE", path)]).unwrap();
         assert_eq!(config.auth.secret.expose_secret(), "from a file");
+    }
+
+    #[test]
+    fn an_empty_table_takes_any_keys() {
+        assert!(load("", &[]).unwrap().auth.roles.is_empty());
+        let config = load("[auth.roles]\nviewer = [\"read\"]", &[]).unwrap();
+        assert_eq!(config.auth.roles["viewer"], ["read"]);
+    }
+
+    #[test]
+    fn a_variable_holds_an_array() {
+        for text in ["10.0.0.0/8", "7", "[1", "{}"] {
+            let environment = [("EXPORT__AUTH__AUDIENCES", text)];
+            let error = load("", &environment).unwrap_err().to_string();
+            let problem = "EXPORT__AUTH__AUDIENCES: must be of type array";
+            assert!(error.contains(problem), "{error}");
+        }
     }
 
     #[test]

@@ -34,10 +34,15 @@ pub enum EventKind {
     Expired,
     /// The e-mail about it, or the call of its webhook, could not be delivered.
     Unnotified,
+    /// Somebody who has a link of an e-mail was sent to the file.
+    LinkFollowed,
+    /// Somebody revoked the links of e-mails.
+    LinksRevoked,
 }
 
 impl EventKind {
-    const ALL: &[Self] = &[
+    /// Every kind.
+    pub const ALL: &[Self] = &[
         Self::Requested,
         Self::Started,
         Self::Resumed,
@@ -49,6 +54,8 @@ impl EventKind {
         Self::Deleted,
         Self::Expired,
         Self::Unnotified,
+        Self::LinkFollowed,
+        Self::LinksRevoked,
     ];
 
     /// Returns the name, as it stands in Postgres.
@@ -65,6 +72,8 @@ impl EventKind {
             Self::Deleted => "deleted",
             Self::Expired => "expired",
             Self::Unnotified => "unnotified",
+            Self::LinkFollowed => "link_followed",
+            Self::LinksRevoked => "links_revoked",
         }
     }
 }
@@ -72,8 +81,8 @@ impl EventKind {
 /// Who did it, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// The user.
-    pub user: UserId,
+    /// The user; `None` for somebody who has a link.
+    pub user: Option<UserId>,
     /// The address that the request came from.
     pub ip: Option<IpAddr>,
     /// What the client calls itself; the first 512 characters are kept.
@@ -83,6 +92,8 @@ pub struct Actor {
 /// An entry of the audit trail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
+    /// Grows from entry to entry, from 1 on.
+    pub id: i64,
     /// What happened.
     pub kind: EventKind,
     /// Who did it; `None` for the service itself.
@@ -107,7 +118,7 @@ pub async fn append(
          VALUES ($1, $2, $3, $4::text::inet, left($5, 512))",
         job.as_uuid(),
         kind.as_str(),
-        actor.map(|actor| actor.user.as_uuid()),
+        actor.and_then(|actor| actor.user).map(UserId::as_uuid),
         actor.and_then(|actor| actor.ip).map(|ip| ip.to_string()),
         actor.and_then(|actor| actor.user_agent.as_deref()),
     )
@@ -116,17 +127,26 @@ pub async fn append(
     Ok(())
 }
 
-/// Returns the entries of a job, oldest first.
+/// Returns up to `limit` entries of a job, oldest first: those behind the entry `after`, or the first
+/// ones.
 ///
 /// # Errors
 ///
 /// When Postgres fails.
-pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<Event>, StoreError> {
+pub async fn list(
+    conn: &mut PgConnection,
+    job: JobId,
+    after: Option<i64>,
+    limit: u16,
+) -> Result<Vec<Event>, StoreError> {
     let rows = sqlx::query_as!(
         EventRow,
-        r#"SELECT kind, user_id, host(ip) AS ip, user_agent, at
-           FROM export_events WHERE job_id = $1 ORDER BY event_id"#,
+        r#"SELECT event_id, kind, user_id, host(ip) AS ip, user_agent, at
+           FROM export_events WHERE job_id = $1 AND event_id > $2
+           ORDER BY event_id LIMIT $3"#,
         job.as_uuid(),
+        after.unwrap_or_default(),
+        i64::from(limit),
     )
     .fetch_all(conn)
     .await?;
@@ -134,6 +154,7 @@ pub async fn list(conn: &mut PgConnection, job: JobId) -> Result<Vec<Event>, Sto
 }
 
 struct EventRow {
+    event_id: i64,
     kind: String,
     user_id: Option<Uuid>,
     ip: Option<String>,
@@ -156,13 +177,16 @@ impl EventRow {
             .map(|ip| ip.parse())
             .transpose()
             .map_err(|_| corrupt("ip"))?;
+        let actor = Actor {
+            user: self.user_id.map(UserId::from),
+            ip,
+            user_agent: self.user_agent,
+        };
+        let is_the_service = actor.user.is_none() && actor.ip.is_none();
         Ok(Event {
+            id: self.event_id,
             kind: *kind,
-            actor: self.user_id.map(|user| Actor {
-                user: user.into(),
-                ip,
-                user_agent: self.user_agent,
-            }),
+            actor: (!is_the_service).then_some(actor),
             at: self.at,
         })
     }

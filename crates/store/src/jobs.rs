@@ -3,9 +3,11 @@
 mod claim;
 mod costs;
 mod end;
+pub mod links;
 mod list;
 mod queue;
 pub(crate) mod row;
+mod scope;
 mod turn;
 mod watch;
 mod withdraw;
@@ -13,6 +15,7 @@ mod withdraw;
 use chrono::{DateTime, Utc};
 use domain::{
     ExportJob, ExportRequest, Filters, JobId, KeyPrefix, OrganizationId, ScheduleId, TraceParent,
+    UserId,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -23,6 +26,7 @@ pub use end::{complete, fail, release, retry};
 pub use list::{Listing, Position, list};
 pub use queue::{Queue, queue};
 pub(crate) use row::{bigint, load};
+pub use scope::{Scope, get};
 pub use watch::{Watched, changed};
 pub use withdraw::{expire, withdraw};
 
@@ -37,6 +41,8 @@ pub struct NewJob {
     /// Whose rows.
     pub organization: OrganizationId,
     /// Who asks.
+    pub user: UserId,
+    /// From where.
     pub actor: Actor,
     /// What for.
     pub request: ExportRequest,
@@ -66,6 +72,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
     let NewJob {
         id,
         organization,
+        user,
         actor,
         request,
         trace,
@@ -85,7 +92,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
            )
            SELECT created_at FROM job"#,
         id.as_uuid(),
-        actor.user.as_uuid(),
+        user.as_uuid(),
         organization.as_uuid(),
         request.data_type.as_str(),
         request.output.format().as_str(),
@@ -115,22 +122,8 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
     Ok(ExportJob {
         schedule,
         key_prefix,
-        ..ExportJob::requested(id, actor.user, organization, request, trace, created_at)
+        ..ExportJob::requested(id, user, organization, request, trace, created_at)
     })
-}
-
-/// Returns a job of the organization; another organization's is as good as none.
-///
-/// # Errors
-///
-/// When Postgres fails, or the row cannot be read.
-pub async fn get(
-    conn: &mut PgConnection,
-    organization: OrganizationId,
-    job: JobId,
-) -> Result<Option<ExportJob>, StoreError> {
-    let job = row::find(conn, job).await?;
-    Ok(job.filter(|job| job.organization == organization))
 }
 
 /// Notes that a wake-up for the job went to the queue.

@@ -66,7 +66,7 @@ pub struct DueNotification {
     /// How often it has been tried, this time included.
     pub attempts: u32,
     channel: Channel,
-    token: i64,
+    pub(crate) token: i64,
 }
 
 /// Adds the notifications of a job that has just ended, due at once: one for each channel.

@@ -10,7 +10,7 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::jobs::{self, NewJob};
+use crate::jobs::{self, NewJob, Scope};
 
 /// An export that is to recur.
 #[derive(Clone, Debug)]
@@ -84,58 +84,60 @@ macro_rules! select_schedules {
     };
 }
 
-/// Returns the schedules of an organization, oldest first.
+/// Returns the schedules that somebody may reach, oldest first.
 ///
 /// # Errors
 ///
 /// When Postgres fails, or a row cannot be read.
-pub async fn list(
-    conn: &mut PgConnection,
-    organization: OrganizationId,
-) -> Result<Vec<Schedule>, StoreError> {
+pub async fn list(conn: &mut PgConnection, scope: Scope) -> Result<Vec<Schedule>, StoreError> {
     let rows = select_schedules!(
-        "WHERE organization_id = $1 ORDER BY created_at, schedule_id",
-        organization.as_uuid(),
+        "WHERE organization_id = $1 AND user_id = COALESCE($2, user_id)
+         ORDER BY created_at, schedule_id",
+        scope.organization.as_uuid(),
+        scope.user.map(UserId::as_uuid),
     )
     .fetch_all(conn)
     .await?;
     rows.into_iter().map(Schedule::try_from).collect()
 }
 
-/// Returns a schedule of the organization; another organization's is as good as none.
+/// Returns a schedule that somebody may reach; any other is as good as none.
 ///
 /// # Errors
 ///
 /// When Postgres fails, or the row cannot be read.
 pub async fn get(
     conn: &mut PgConnection,
-    organization: OrganizationId,
+    scope: Scope,
     schedule: ScheduleId,
 ) -> Result<Option<Schedule>, StoreError> {
     let row = select_schedules!(
-        "WHERE organization_id = $1 AND schedule_id = $2",
-        organization.as_uuid(),
+        "WHERE schedule_id = $1 AND organization_id = $2 AND user_id = COALESCE($3, user_id)",
         schedule.as_uuid(),
+        scope.organization.as_uuid(),
+        scope.user.map(UserId::as_uuid),
     )
     .fetch_optional(conn)
     .await?;
     row.map(Schedule::try_from).transpose()
 }
 
-/// Removes a schedule of the organization; the jobs that it has made stay. Says whether there was one.
+/// Removes a schedule that somebody may reach; the jobs that it has made stay. Says whether there was one.
 ///
 /// # Errors
 ///
 /// When Postgres fails.
 pub async fn delete(
     conn: &mut PgConnection,
-    organization: OrganizationId,
+    scope: Scope,
     schedule: ScheduleId,
 ) -> Result<bool, StoreError> {
     let result = sqlx::query!(
-        "DELETE FROM export_schedules WHERE organization_id = $1 AND schedule_id = $2",
-        organization.as_uuid(),
+        "DELETE FROM export_schedules
+         WHERE schedule_id = $1 AND organization_id = $2 AND user_id = COALESCE($3, user_id)",
         schedule.as_uuid(),
+        scope.organization.as_uuid(),
+        scope.user.map(UserId::as_uuid),
     )
     .execute(conn)
     .await?;

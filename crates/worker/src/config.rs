@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::retry::{Backoff, RetryConfig};
 
-/// The sections of the configuration that `export-worker` reads. The API's are not looked at.
+/// The sections of the configuration that `export-worker` reads.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
     /// Logging.

@@ -117,8 +117,9 @@ impl Scheduler {
         let job = NewJob {
             id: Uuid::now_v7().into(),
             organization: schedule.organization,
+            user: schedule.user,
             actor: Actor {
-                user: schedule.user,
+                user: Some(schedule.user),
                 ip: None,
                 user_agent: None,
             },

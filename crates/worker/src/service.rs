@@ -88,10 +88,13 @@ pub async fn run(
         wake_ups,
         config: config.schedules,
     };
+    let links = Links::new(config.http.public_url.as_ref());
     let mails = Notifier {
         pool: pool.clone(),
         courier: EmailCourier {
+            pool: pool.clone(),
             sink,
+            links: links.clone(),
             mailer: Mailer::new(&config.smtp).context("smtp")?,
             clock: clock.clone(),
         },
@@ -102,7 +105,7 @@ pub async fn run(
         pool,
         courier: WebhookCourier {
             sender: WebhookSender::new(&config.notify).context("notify")?,
-            links: Links::new(config.http.public_url.as_ref()),
+            links,
             clock,
         },
         config: config.notifications,

@@ -1,5 +1,6 @@
 //! What users notice, on the real services with the real binaries.
 
+mod access;
 mod bucket;
 mod cancel;
 mod dashboards;
@@ -11,6 +12,7 @@ mod faults;
 mod files;
 mod filters;
 mod formats;
+mod links;
 mod mail;
 mod metrics;
 mod parquet_files;

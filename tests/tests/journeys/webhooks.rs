@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use devstack::{Received, Receiver, Reply};
-use e2e::{Api, Job, World, eventually};
+use e2e::{ADMIN, Api, Job, World, eventually};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -15,12 +15,13 @@ use sha2::Sha256;
 use crate::exports::events;
 
 /// The settings with which a receiver on this machine can be called.
-const OPEN: [(&str, &str); 2] = [
+const OPEN: [(&str, &str); 3] = [
     (
         "EXPORT__NOTIFY__WEBHOOK_SECRETS",
         r#"["only for the journeys, never in production"]"#,
     ),
     ("EXPORT__NOTIFY__WEBHOOK_ALLOW", r#"["127.0.0.0/8"]"#),
+    ("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope"),
 ];
 
 /// A world in which somebody listens.
@@ -77,8 +78,11 @@ impl Journey {
 
     /// Checks a call as a receiver does that knows the specification and its secret.
     async fn check(&self, call: &Received) -> Result<()> {
-        let (status, answer) = self.api.get("/api/v1/export/webhook-secret").await?;
-        assert_eq!(status, StatusCode::OK, "{answer}");
+        let admin = self.world.colleague(ADMIN).await?;
+        let path = "/api/v1/export/webhook-secret";
+        let answer = self.api.get_as(&admin, path).await?;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let answer: Value = answer.json().await?;
         let secret = answer["secrets"][0].as_str().context("a secret")?;
         let key = STANDARD.decode(secret.strip_prefix("whsec_").context("the prefix")?)?;
         let mut mac = Hmac::<Sha256>::new_from_slice(&key)?;

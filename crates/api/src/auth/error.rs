@@ -4,6 +4,7 @@ use axum::http::HeaderValue;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::response::{IntoResponse, Response};
 
+use crate::auth::Permission;
 use crate::problem::{Problem, ProblemCode};
 
 /// Why a caller was not let in.
@@ -27,6 +28,9 @@ pub enum AuthError {
     /// No key of the issuer has the token's `kid`.
     #[error("no key of the issuer fits the token")]
     UnknownKey,
+    /// The caller is known, but may not do this.
+    #[error("the token does not have the permission {0}")]
+    Forbidden(Permission),
     /// The keys of the issuer have not been fetched yet.
     #[error("the keys of the issuer are not there")]
     NoKeys,
@@ -42,7 +46,7 @@ impl From<jsonwebtoken::errors::Error> for AuthError {
 }
 
 impl From<AuthError> for Problem {
-    /// Says which of three things is wrong. What exactly is wrong with a token stays in the log:
+    /// Says which of four things is wrong. What exactly is wrong with a token stays in the log:
     /// it would help nobody but a forger.
     fn from(error: AuthError) -> Self {
         let (code, detail, challenge) = match error {
@@ -65,6 +69,12 @@ impl From<AuthError> for Problem {
                 "The token is malformed, not signed by the issuer, or not meant for this service.",
                 "Bearer realm=\"export\", error=\"invalid_token\", \
                  error_description=\"the token is not valid\"",
+            ),
+            AuthError::Forbidden(permission) => (
+                ProblemCode::PermissionMissing,
+                permission.missing(),
+                "Bearer realm=\"export\", error=\"insufficient_scope\", \
+                 error_description=\"the token does not have the permission\"",
             ),
             AuthError::NoKeys => return Self::unavailable(error),
         };

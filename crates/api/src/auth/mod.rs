@@ -2,9 +2,11 @@
 
 mod error;
 mod jwks;
+mod permission;
 mod principal;
 mod verifier;
 
 pub use error::AuthError;
-pub use principal::Principal;
+pub use permission::Permission;
+pub use principal::{Admin, Creator, Principal, Reader};
 pub use verifier::{AuthSetupError, Verifier};

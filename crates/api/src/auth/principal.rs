@@ -1,20 +1,60 @@
-//! The caller of a request, as an extractor.
+//! The caller of a request, as an extractor for each thing that a caller may do.
 
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use domain::{OrganizationId, UserId};
+use store::jobs::Scope;
 
 use crate::app::App;
-use crate::auth::AuthError;
+use crate::auth::permission::Permissions;
+use crate::auth::{AuthError, Permission};
 
 /// A user who acts for an organization, proved by a token, which is looked at once a request.
+///
+/// A handler takes it through the extractor of the permission that it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user.
     pub user: UserId,
     /// The organization.
     pub organization: OrganizationId,
+    pub(super) permissions: Permissions,
+}
+
+impl Principal {
+    /// Asserts that the caller may do something.
+    ///
+    /// # Errors
+    ///
+    /// [`AuthError::Forbidden`].
+    pub fn require(self, permission: Permission) -> Result<Self, AuthError> {
+        if self.permissions.allow(permission) {
+            Ok(self)
+        } else {
+            Err(AuthError::Forbidden(permission))
+        }
+    }
+
+    /// Returns the jobs that the caller has requested.
+    pub fn own(self) -> Scope {
+        Scope {
+            organization: self.organization,
+            user: Some(self.user),
+        }
+    }
+
+    /// Returns the jobs that the caller may reach: an admin those of the whole organization.
+    pub fn reach(self) -> Scope {
+        if self.permissions.allow(Permission::Admin) {
+            Scope {
+                user: None,
+                ..self.own()
+            }
+        } else {
+            self.own()
+        }
+    }
 }
 
 impl FromRequestParts<App> for Principal {
@@ -36,4 +76,30 @@ impl FromRequestParts<App> for Principal {
         parts.extensions.insert(principal);
         Ok(principal)
     }
+}
+
+macro_rules! extractors {
+    ($($(#[$doc:meta])* $name:ident may $permission:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name(pub Principal);
+
+        impl FromRequestParts<App> for $name {
+            type Rejection = AuthError;
+
+            async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, AuthError> {
+                let principal = Principal::from_request_parts(parts, app).await?;
+                principal.require(Permission::$permission).map(Self)
+            }
+        }
+    )*};
+}
+
+extractors! {
+    /// A caller who may request exports, and withdraw them.
+    Creator may Create;
+    /// A caller who may see exports and download their files.
+    Reader may Read;
+    /// A caller who may see what everybody of the organization has done.
+    Admin may Admin;
 }

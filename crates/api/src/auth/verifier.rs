@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::auth::jwks::Jwks;
+use crate::auth::permission::Grants;
 use crate::auth::{AuthError, Principal};
 use crate::config::AuthConfig;
 
@@ -30,6 +31,9 @@ pub enum AuthSetupError {
     /// Tokens would live on long after their end.
     #[error("leeway_s must be at most {MAX_LEEWAY_S}")]
     Leeway,
+    /// There is nowhere to find the roles.
+    #[error("roles need permissions_claim")]
+    RolesOfNoClaim,
     /// The client that fetches keys cannot be made.
     #[error("the client for jwks_url cannot be made")]
     Client(#[from] reqwest::Error),
@@ -40,6 +44,7 @@ pub struct Verifier {
     keys: Keys,
     validation: Validation,
     organization_claim: String,
+    grants: Grants,
 }
 
 /// Where the key and, with it, the algorithm come from; never from the token's header.
@@ -53,7 +58,8 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// When not exactly one method is configured, the secret is too short, or the leeway too long.
+    /// When not exactly one method is configured, the secret is too short, the leeway too long, or
+    /// there are roles, but no claim to find them in.
     pub fn new(config: &AuthConfig) -> Result<Self, AuthSetupError> {
         if config.leeway_s > MAX_LEEWAY_S {
             return Err(AuthSetupError::Leeway);
@@ -78,6 +84,7 @@ impl Verifier {
             keys,
             validation: validation(config),
             organization_claim: config.organization_claim.clone(),
+            grants: Grants::new(config)?,
         })
     }
 
@@ -115,6 +122,7 @@ impl Verifier {
                 &token.claims,
                 &self.organization_claim,
             )?),
+            permissions: self.grants.of(&token.claims),
         })
     }
 }

@@ -18,6 +18,7 @@ const ALWAYS: &[ProblemCode] = &[
     ProblemCode::TokenMissing,
     ProblemCode::TokenInvalid,
     ProblemCode::TokenExpired,
+    ProblemCode::PermissionMissing,
     ProblemCode::RateLimited,
     ProblemCode::Internal,
     ProblemCode::Unavailable,
@@ -98,7 +99,8 @@ fn of(operation: &str) -> &'static [ProblemCode] {
         ],
         "get_schedule" | "delete_schedule" => &[ProblemCode::ScheduleNotFound],
         "get_webhook_secret" => &[ProblemCode::NoWebhooks],
-        "delete_export" => &[ProblemCode::NotFound],
+        "get_audit" => &[ProblemCode::NotFound, ProblemCode::InvalidRequest],
+        "delete_export" | "revoke_links" => &[ProblemCode::NotFound],
         _ => &[],
     }
 }

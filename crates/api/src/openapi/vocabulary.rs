@@ -3,6 +3,7 @@
 use domain::{Op, ScheduleErrorCode, Window};
 use representation::vocabulary::names;
 pub(crate) use representation::vocabulary::{compression, format, job_status};
+use store::events::EventKind;
 use utoipa::openapi::schema::{ArrayBuilder, Object, ObjectBuilder, Schema, Type};
 
 use crate::problem::ProblemCode;
@@ -21,6 +22,11 @@ pub(crate) fn operators() -> Schema {
 /// What goes wrong with calls.
 pub(crate) fn problem_code() -> Object {
     names(ProblemCode::ALL.iter().map(|code| code.as_str()))
+}
+
+/// What happens to jobs.
+pub(crate) fn event_kind() -> Object {
+    names(EventKind::ALL.iter().map(|kind| kind.as_str()))
 }
 
 /// Which time a scheduled export is of.

@@ -51,6 +51,8 @@ problem_codes! {
     TokenExpired = "token_expired", UNAUTHORIZED, "The bearer token has expired.";
     /// The token is valid, but the platform does not know its user or organization.
     UnknownPrincipal = "unknown_principal", FORBIDDEN, "The user or the organization is not known.";
+    /// The token is valid, but does not have the permission that the call needs.
+    PermissionMissing = "permission_missing", FORBIDDEN, "The call is not permitted.";
     /// There is no such path.
     UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
     /// There is no such export, or it belongs to somebody else.

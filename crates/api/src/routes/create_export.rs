@@ -12,12 +12,12 @@ use representation::JobRepresentation;
 use runtime::traces;
 use store::StoreError;
 use store::idempotency::{self as keys, Begun, KeyedRequest};
-use store::jobs::NewJob;
+use store::jobs::{NewJob, Scope};
 use store::quotas::{self, Exceeded, Quota};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Creator;
 use crate::client::Client;
 use crate::json::JsonBody;
 use crate::openapi::ExportRequestSchema;
@@ -85,7 +85,7 @@ impl IntoResponse for CreateExportError {
 /// user or the organization. 400, 409 and 422 when the key is malformed, in use, or belongs to
 /// another body. 429 when the organization has used up a quota.
 #[utoipa::path(
-    post, path = "/api/v1/export", tag = "exports", security(("token" = [])),
+    post, path = "/api/v1/export", tag = "exports", security(("token" = ["export:create"])),
     params((
         "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
         description = "The same key and body within 24 hours make one export.", example = "8e03978e-40d5-43e8-bc93-6894a57f9324",
@@ -101,7 +101,7 @@ impl IntoResponse for CreateExportError {
 )]
 pub async fn create_export(
     State(app): State<App>,
-    principal: Principal,
+    Creator(principal): Creator,
     client: Client,
     key: Option<IdempotencyKey>,
     JsonBody(body): JsonBody,
@@ -113,6 +113,7 @@ pub async fn create_export(
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
         organization: principal.organization,
+        user: principal.user,
         actor: client.acting_for(principal.user),
         request,
         trace: traces::current(),
@@ -122,7 +123,7 @@ pub async fn create_export(
     let inserted = if keyed.is_none() && !quota.limits_requests() {
         Inserted::Now(store::jobs::insert(&mut *store::acquire(&app.pool).await?, job).await?)
     } else {
-        insert_if_allowed(&app, job, &quota, keyed.as_ref()).await?
+        insert_if_allowed(&app, principal.own(), job, &quota, keyed.as_ref()).await?
     };
     match inserted {
         Inserted::Now(job) => {
@@ -144,6 +145,7 @@ enum Inserted {
 /// Inserts a job unless the same request came before with its key, or a quota is used up.
 async fn insert_if_allowed(
     app: &App,
+    own: Scope,
     job: NewJob,
     quota: &Quota,
     keyed: Option<&KeyedRequest>,
@@ -165,7 +167,7 @@ async fn insert_if_allowed(
             }
             Some(exceeded) => Err(CreateExportError::Quota(exceeded)),
         },
-        Begun::Repeated(id) => store::jobs::get(&mut tx, job.organization, id)
+        Begun::Repeated(id) => store::jobs::get(&mut tx, own, id)
             .await?
             .ok_or(CreateExportError::Vanished),
         Begun::Reused => Err(CreateExportError::KeyReused),

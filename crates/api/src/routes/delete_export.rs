@@ -7,7 +7,7 @@ use representation::JobRepresentation;
 use store::StoreError;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Creator;
 use crate::client::Client;
 use crate::problem::Problem;
 use crate::routes::JobPath;
@@ -15,7 +15,7 @@ use crate::routes::JobPath;
 /// Why a job could not be withdrawn.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteExportError {
-    /// The caller's organization has no such job.
+    /// The caller has no such job.
     #[error("there is no such job")]
     NotFound,
     /// The database failed.
@@ -38,21 +38,21 @@ impl IntoResponse for DeleteExportError {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job.
+/// 404 when the caller has no such job.
 #[utoipa::path(
-    delete, path = "/api/v1/export/{id}", tag = "exports", security(("token" = [])),
+    delete, path = "/api/v1/export/{id}", tag = "exports", security(("token" = ["export:create"])),
     params(("id" = Uuid, Path, description = "The id of the export.")),
     responses((status = 200, description = "The export afterwards.", body = JobRepresentation<'static>)),
 )]
 pub async fn delete_export(
     State(app): State<App>,
-    principal: Principal,
+    Creator(principal): Creator,
     client: Client,
     JobPath(id): JobPath,
 ) -> Result<Response, DeleteExportError> {
     let mut connection = store::acquire(&app.pool).await?;
     let actor = client.acting_for(principal.user);
-    let job = store::jobs::withdraw(&mut connection, principal.organization, id, &actor)
+    let job = store::jobs::withdraw(&mut connection, principal.reach(), id, &actor)
         .await?
         .ok_or(DeleteExportError::NotFound)?;
     Ok(Json(JobRepresentation::new(&job, &app.links)).into_response())

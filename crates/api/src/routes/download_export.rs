@@ -1,30 +1,25 @@
 //! `GET /api/v1/export/{id}/download`: the file of a job.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::{InvalidHeaderValue, LOCATION};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use domain::{Classify, Clock, ErrorClass, SystemClock, Violation};
+use domain::{Clock, SystemClock, Violation};
 use serde::Serialize;
-use sink::{ObjectKind, SinkError};
+use sink::SinkError;
 use store::StoreError;
 use store::events::{self, EventKind};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::client::Client;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::routes::JobPath;
-use crate::routes::file::{NoFile, file};
-
-/// How long a link works: a client follows it at once.
-const LINK_LIFE: Duration = Duration::from_mins(5);
+use crate::routes::file::{NoFile, file, kind, presign};
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +27,7 @@ pub enum DownloadExportError {
     /// The query is wrong.
     #[error("the query is wrong")]
     Invalid(Vec<Violation>),
-    /// The caller's organization has no such job.
+    /// The caller has no such job.
     #[error("there is no such job")]
     NotFound,
     /// The job has no file.
@@ -56,10 +51,7 @@ impl IntoResponse for DownloadExportError {
             Self::NotFound => Problem::not_found(),
             Self::NoFile(error) => error.into(),
             Self::Store(error) => error.into(),
-            Self::Sink(error) => match error.class() {
-                ErrorClass::Transient { .. } => Problem::unavailable(error),
-                ErrorClass::Permanent | ErrorClass::Cancelled => Problem::internal(error),
-            },
+            Self::Sink(error) => error.into(),
             Self::Link(_) => Problem::internal(self),
         };
         problem.into_response()
@@ -84,10 +76,10 @@ pub(crate) struct Download<'a> {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job, 409 when it has no file, 410 when the file
+/// 404 when the caller has no such job, 409 when it has no file, 410 when the file
 /// has expired or was deleted, and 422 with everything that is wrong with the query.
 #[utoipa::path(
-    get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = [])),
+    get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = ["export:read"])),
     params(
         ("id" = Uuid, Path, description = "The id of the export."),
         ("redirect" = Option<bool>, Query, description = "Whether to answer with a redirect, which is the default.", example = false),
@@ -102,7 +94,7 @@ pub(crate) struct Download<'a> {
 )]
 pub async fn download_export(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
     client: Client,
     method: Method,
     JobPath(id): JobPath,
@@ -110,21 +102,13 @@ pub async fn download_export(
 ) -> Result<Response, DownloadExportError> {
     let redirect = redirect(query.as_deref()).map_err(DownloadExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.organization, id)
+    let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(DownloadExportError::NotFound)?;
     let file = file(&job)?;
-    let kind = ObjectKind {
-        content_type: job.request.output.content_type().to_owned(),
-        file_name: job.request.file_name(),
-    };
+    let kind = kind(&job);
     let now = SystemClock.now();
-    let key = &file.object_key;
-    let link = if method == Method::HEAD {
-        app.sink.presign_head(key, &kind, LINK_LIFE).await?
-    } else {
-        app.sink.presign(key, &kind, LINK_LIFE).await?
-    };
+    let link = presign(&app.sink, &method, file, &kind).await?;
     if method != Method::HEAD {
         let actor = client.acting_for(principal.user);
         events::append(&mut connection, id, EventKind::Downloaded, Some(&actor)).await?;

@@ -8,7 +8,7 @@ use source::SourceError;
 use store::StoreError;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Creator;
 use crate::estimate::{Estimate, TooManyEstimates};
 use crate::json::JsonBody;
 use crate::openapi::ExportRequestSchema;
@@ -55,13 +55,13 @@ impl IntoResponse for EstimateExportError {
 /// 422 with everything that is wrong with the request, and 503 when ClickHouse cannot be asked, or
 /// when too many estimates are made already.
 #[utoipa::path(
-    post, path = "/api/v1/export/estimate", tag = "exports", security(("token" = [])),
+    post, path = "/api/v1/export/estimate", tag = "exports", security(("token" = ["export:create"])),
     request_body(content = ExportRequestSchema),
     responses((status = 200, description = "What the export would be.", body = Estimate)),
 )]
 pub async fn estimate_export(
     State(app): State<App>,
-    principal: Principal,
+    Creator(principal): Creator,
     JsonBody(body): JsonBody,
 ) -> Result<Response, EstimateExportError> {
     let organization = principal.organization;

@@ -1,10 +1,17 @@
 //! The file of a job, or why there is none.
 
+use std::time::Duration;
+
+use axum::http::Method;
 use axum::http::header::RETRY_AFTER;
 use domain::{ExportJob, ExportedFile, Failure, JobState, JobStatus};
+use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
 
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::POLL_AFTER;
+
+/// How long a link to the storage works: a client follows it at once.
+const LINK_LIFE: Duration = Duration::from_mins(5);
 
 /// Why a job has no file.
 #[derive(Debug, thiserror::Error)]
@@ -71,5 +78,28 @@ pub(super) fn file(job: &ExportJob) -> Result<&ExportedFile, NoFile> {
             Some(_) => NoFile::Deleted,
             None => NoFile::Expired,
         }),
+    }
+}
+
+/// Returns how the file of a job is shown to a client.
+pub(super) fn kind(job: &ExportJob) -> ObjectKind {
+    ObjectKind {
+        content_type: job.request.output.content_type().to_owned(),
+        file_name: job.request.file_name(),
+    }
+}
+
+/// Signs a link to the storage, which works with the method that the client has used.
+pub(super) async fn presign(
+    sink: &Sink,
+    method: &Method,
+    file: &ExportedFile,
+    kind: &ObjectKind,
+) -> Result<PresignedUrl, SinkError> {
+    let key = &file.object_key;
+    if *method == Method::HEAD {
+        sink.presign_head(key, kind, LINK_LIFE).await
+    } else {
+        sink.presign(key, kind, LINK_LIFE).await
     }
 }

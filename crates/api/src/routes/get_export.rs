@@ -11,7 +11,7 @@ use representation::JobRepresentation;
 use store::StoreError;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::entity_tag::IfNoneMatch;
 use crate::problem::Problem;
 use crate::routes::{JobPath, POLL_AFTER};
@@ -25,7 +25,7 @@ pub enum GetExportError {
     /// The query is wrong.
     #[error("the query is wrong")]
     Invalid(Vec<Violation>),
-    /// The caller's organization has no such job.
+    /// The caller has no such job.
     #[error("there is no such job")]
     NotFound,
     /// Too many clients wait already.
@@ -64,10 +64,10 @@ impl IntoResponse for GetExportError {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job, 422 with everything that is wrong with the
+/// 404 when the caller has no such job, 422 with everything that is wrong with the
 /// query, and 503 when too many clients wait already.
 #[utoipa::path(
-    get, path = "/api/v1/export/{id}", tag = "exports", security(("token" = [])),
+    get, path = "/api/v1/export/{id}", tag = "exports", security(("token" = ["export:read"])),
     params(
         ("id" = Uuid, Path, description = "The id of the export."),
         ("wait" = Option<u8>, Query, description = "How many seconds to wait for a change.", maximum = 60, example = 30),
@@ -86,14 +86,14 @@ impl IntoResponse for GetExportError {
 )]
 pub async fn get_export(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
     JobPath(id): JobPath,
     condition: IfNoneMatch,
     RawQuery(query): RawQuery,
 ) -> Result<Response, GetExportError> {
     let wait = wait::parse(query.as_deref()).map_err(GetExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.organization, id)
+    let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(GetExportError::NotFound)?;
     drop(connection);

@@ -14,7 +14,7 @@ use store::StoreError;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::openapi::vocabulary;
 use crate::problem::Problem;
 use crate::routes::JobPath;
@@ -23,7 +23,7 @@ use crate::routes::file::{NoFile, file};
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
 pub enum GetManifestError {
-    /// The caller's organization has no such job.
+    /// The caller has no such job.
     #[error("there is no such job")]
     NotFound,
     /// The job has no file.
@@ -132,20 +132,20 @@ impl<'a> Manifest<'a> {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job, 409 when it has no file, and 410 when the
+/// 404 when the caller has no such job, 409 when it has no file, and 410 when the
 /// file has expired or was deleted.
 #[utoipa::path(
-    get, path = "/api/v1/export/{id}/manifest", tag = "files", security(("token" = [])),
+    get, path = "/api/v1/export/{id}/manifest", tag = "files", security(("token" = ["export:read"])),
     params(("id" = Uuid, Path, description = "The id of the export.")),
     responses((status = 200, description = "The manifest.", body = Manifest<'static>)),
 )]
 pub async fn get_manifest(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
     JobPath(id): JobPath,
 ) -> Result<Response, GetManifestError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.organization, id)
+    let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(GetManifestError::NotFound)?;
     let file = file(&job)?;

@@ -10,7 +10,7 @@ use source::{Catalogue, ColumnDescription, DatasetDescription};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::entity_tag::{EntityTag, IfNoneMatch};
 use crate::openapi::vocabulary;
 use crate::problem::Problem;
@@ -134,7 +134,7 @@ impl From<Format> for FormatOffer {
 ///
 /// None of its own.
 #[utoipa::path(
-    get, path = "/api/v1/export/datasets", tag = "exports", security(("token" = [])),
+    get, path = "/api/v1/export/datasets", tag = "exports", security(("token" = ["export:read"])),
     params((
         "If-None-Match" = Option<String>, Header,
         description = "The ETag of what is known already.",
@@ -149,7 +149,7 @@ impl From<Format> for FormatOffer {
 )]
 pub async fn list_datasets(
     State(app): State<App>,
-    _: Principal,
+    _: Reader,
     condition: IfNoneMatch,
 ) -> Result<Response, ListDatasetsError> {
     let body = serde_json::to_string(&Datasets::of(&app.catalogue))?;

@@ -1,12 +1,11 @@
-//! `GET /api/v1/export`: the caller's jobs, page by page.
+//! `GET /api/v1/export`: the caller's jobs or the organization's, page by page.
 
 mod cursor;
 pub(crate) mod query;
 
 use axum::Json;
 use axum::extract::{RawQuery, State};
-use axum::http::header::{InvalidHeaderValue, LINK};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::header::InvalidHeaderValue;
 use axum::response::{IntoResponse, Response};
 use domain::{ExportJob, Violation};
 use representation::{JobRepresentation, Links};
@@ -16,7 +15,8 @@ use store::jobs::{Listing, Position};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{AuthError, Permission, Reader};
+use crate::paging;
 use crate::problem::Problem;
 use crate::routes::list_exports::query::PageQuery;
 
@@ -26,6 +26,9 @@ pub enum ListExportsError {
     /// The query is wrong.
     #[error("the query is wrong")]
     Invalid(Vec<Violation>),
+    /// Only admins may see all that.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -38,6 +41,7 @@ impl IntoResponse for ListExportsError {
     fn into_response(self) -> Response {
         match self {
             Self::Invalid(violations) => Problem::invalid_request(violations),
+            Self::Auth(error) => error.into(),
             Self::Store(error) => error.into(),
             Self::Link(_) => Problem::internal(self),
         }
@@ -56,8 +60,7 @@ pub(crate) struct Page<'a> {
 impl<'a> Page<'a> {
     /// Shows the jobs of a page; one more behind them tells that there is a next one.
     pub(crate) fn of(jobs: &'a [ExportJob], query: &PageQuery, links: &Links) -> Self {
-        let shown = jobs.get(..usize::from(query.limit)).unwrap_or(jobs);
-        let last = shown.last().filter(|_| shown.len() < jobs.len());
+        let (shown, last) = paging::cut(jobs, query.limit);
         let next = last.map(|last| {
             let position = Position {
                 created_at: last.created_at,
@@ -73,15 +76,18 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Answers 200 with the jobs that the user has requested for the organization, newest first. Where
-/// there are more, `next` and a header `Link` (RFC 8288) say where.
+/// Answers 200 with the jobs that the user has requested for the organization, newest first; for an
+/// admin, with `?scope=organization`, with those that anybody has. Where there are more, `next` and a
+/// header `Link` (RFC 8288) say where.
 ///
 /// # Errors
 ///
-/// 422 with everything that is wrong with the query.
+/// 422 with everything that is wrong with the query, and 403 when it asks for the organization's jobs
+/// without the permission `export:admin`.
 #[utoipa::path(
-    get, path = "/api/v1/export", tag = "exports", security(("token" = [])),
+    get, path = "/api/v1/export", tag = "exports", security(("token" = ["export:read"])),
     params(
+        ("scope" = Option<String>, Query, description = "own, or organization for admins; own by default.", example = "own"),
         ("status" = Option<String>, Query, description = "The status as it is shown.", example = "COMPLETED"),
         ("data_type" = Option<String>, Query, description = "The dataset.", example = "logs"),
         ("created_from" = Option<DateTime<Utc>>, Query, description = "Requested then or later.", example = "2026-01-01T00:00:00Z"),
@@ -96,13 +102,16 @@ impl<'a> Page<'a> {
 )]
 pub async fn list_exports(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ListExportsError> {
     let query = PageQuery::parse(query.as_deref()).map_err(ListExportsError::Invalid)?;
     let listing = Listing {
-        organization: principal.organization,
-        user: principal.user,
+        scope: if query.whole_organization {
+            principal.require(Permission::Admin)?.reach()
+        } else {
+            principal.own()
+        },
         status: query.status,
         data_type: query.data_type.clone(),
         created_from: query.created_from,
@@ -115,10 +124,6 @@ pub async fn list_exports(
     let jobs = store::jobs::list(&mut connection, &listing).await?;
     drop(connection);
     let page = Page::of(&jobs, &query, &app.links);
-    let mut headers = HeaderMap::new();
-    if let Some(next) = &page.next {
-        let link = HeaderValue::try_from(format!("<{next}>; rel=\"next\""))?;
-        headers.insert(LINK, link);
-    }
+    let headers = paging::headers(page.next.as_deref())?;
     Ok((headers, Json(page)).into_response())
 }

@@ -1,9 +1,9 @@
-//! Checks a request against the limits, the datasets and where webhooks may go, and collects everything
-//! that is wrong.
+//! Checks a request against the limits, the datasets and what this service can do, and collects
+//! everything that is wrong.
 
 use std::collections::HashSet;
 
-use domain::{ExportRequest, Notify, OrganizationId, RequestLimits, Violation};
+use domain::{ExportRequest, LinkKind, Notify, OrganizationId, RequestLimits, Violation};
 use serde_json::{Map, Value, json};
 use source::Query;
 
@@ -23,7 +23,7 @@ pub(in crate::routes) fn validate(
 ) -> Result<(ExportRequest, Query), Vec<Violation>> {
     match ExportRequest::parse(body, limits) {
         Ok(request) => {
-            let violations = refused_webhook(app, &request);
+            let violations = refusals(app, &request);
             match app.catalogue.resolve(&request, organization) {
                 Ok(query) if violations.is_empty() => Ok((request, query)),
                 resolved => Err([resolved.err().unwrap_or_default(), violations].concat()),
@@ -37,20 +37,26 @@ pub(in crate::routes) fn validate(
             if let Some(request) = sound {
                 let resolved = app.catalogue.resolve(&request, organization);
                 violations.extend(resolved.err().unwrap_or_default());
-                violations.extend(refused_webhook(app, &request));
+                violations.extend(refusals(app, &request));
             }
             Err(violations)
         }
     }
 }
 
-/// Returns why this service would not call the webhook that a request names.
-fn refused_webhook(app: &App, request: &ExportRequest) -> Vec<Violation> {
+/// Returns what this service would not do for a request, though it is well formed: call the webhook that
+/// it names, or make links of its own.
+fn refusals(app: &App, request: &ExportRequest) -> Vec<Violation> {
     let webhook = request.notify.webhook.iter();
     let refused = webhook.filter_map(|webhook| app.webhooks.check(webhook).err());
-    refused
+    let mut violations: Vec<_> = refused
         .map(|detail| Violation::new(Notify::webhook_pointer(), detail))
-        .collect()
+        .collect();
+    if request.notify.link == LinkKind::Service && !app.links.are_absolute() {
+        let detail = "cannot be service: the service does not know its public address";
+        violations.push(Violation::new(Notify::link_pointer(), detail));
+    }
+    violations
 }
 
 /// Repairs a request: takes out what is wrong, and puts something right where there must be

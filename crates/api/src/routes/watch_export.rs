@@ -12,7 +12,7 @@ use futures::stream;
 use store::StoreError;
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::problem::Problem;
 use crate::routes::JobPath;
 use crate::snapshot::Snapshot;
@@ -35,7 +35,7 @@ const RECONNECT_AFTER: Duration = Duration::from_secs(2);
 /// Why there are no events.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchExportError {
-    /// The caller's organization has no such job.
+    /// The caller has no such job.
     #[error("there is no such job")]
     NotFound,
     /// Too many clients wait already.
@@ -67,9 +67,9 @@ impl IntoResponse for WatchExportError {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such job, and 503 when too many clients wait already.
+/// 404 when the caller has no such job, and 503 when too many clients wait already.
 #[utoipa::path(
-    get, path = "/api/v1/export/{id}/events", tag = "exports", security(("token" = [])),
+    get, path = "/api/v1/export/{id}/events", tag = "exports", security(("token" = ["export:read"])),
     params(
         ("id" = Uuid, Path, description = "The id of the export."),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that was read."),
@@ -84,12 +84,12 @@ impl IntoResponse for WatchExportError {
 )]
 pub async fn watch_export(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
     JobPath(id): JobPath,
     headers: HeaderMap,
 ) -> Result<Response, WatchExportError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.organization, id)
+    let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(WatchExportError::NotFound)?;
     drop(connection);

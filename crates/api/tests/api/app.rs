@@ -117,12 +117,18 @@ impl TestApp {
 
     /// Adds a user of a new organization.
     pub(crate) async fn new_user(&self) -> (Uuid, Uuid) {
-        let (user, organization) = (Uuid::new_v4(), Uuid::new_v4());
+        let organization = Uuid::new_v4();
         sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
             .bind(organization)
             .execute(&self.pool)
             .await
             .unwrap();
+        (self.new_user_of(organization).await, organization)
+    }
+
+    /// Adds a user of an organization.
+    pub(crate) async fn new_user_of(&self, organization: Uuid) -> Uuid {
+        let user = Uuid::new_v4();
         sqlx::query(
             "INSERT INTO users (id, organization_id, email) VALUES ($1, $2, 'ada@acme.example')",
         )
@@ -131,7 +137,7 @@ impl TestApp {
         .execute(&self.pool)
         .await
         .unwrap();
-        (user, organization)
+        user
     }
 
     /// Returns a token of the user.
@@ -244,7 +250,9 @@ impl TestApp {
     /// Returns the kinds of a job's audit trail.
     pub(crate) async fn events(&self, id: JobId) -> Vec<store::events::Event> {
         let mut connection = store::acquire(&self.pool).await.unwrap();
-        store::events::list(&mut connection, id).await.unwrap()
+        store::events::list(&mut connection, id, None, 100)
+            .await
+            .unwrap()
     }
 }
 

@@ -17,12 +17,12 @@ async fn a_job_that_waits_is_cancelled_and_never_done() {
     let answer = app.delete(id).await;
     assert_eq!(answer.status, StatusCode::OK);
     insta::assert_json_snapshot!(answer.body, {
-        ".job_id" => "[job id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+        ".job_id" => "[job id]", ".user_id" => "[user id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".completed_at" => "[time]",
     });
     let last = app.events(id).await.pop().unwrap();
     assert_eq!(last.kind, EventKind::Cancelled);
-    assert_eq!(last.actor.unwrap().user.as_uuid(), app.user);
+    assert_eq!(last.actor.unwrap().user, Some(app.user.into()));
 }
 
 #[tokio::test]
@@ -43,13 +43,13 @@ async fn the_file_of_a_completed_job_is_deleted() {
     let answer = app.delete(id).await;
     assert_eq!(answer.status, StatusCode::OK);
     insta::assert_json_snapshot!(answer.body, {
-        ".job_id" => "[job id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+        ".job_id" => "[job id]", ".user_id" => "[user id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".started_at" => "[time]", ".completed_at" => "[time]", ".expires_at" => "[time]",
         ".deleted_at" => "[time]",
     });
     let last = app.events(id).await.pop().unwrap();
     assert_eq!(last.kind, EventKind::Deleted);
-    assert_eq!(last.actor.unwrap().user.as_uuid(), app.user);
+    assert_eq!(last.actor.unwrap().user, Some(app.user.into()));
 
     let download = app.get(&format!("/api/v1/export/{id}/download")).await;
     download.assert_problem(410, "expired");

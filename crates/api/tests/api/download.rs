@@ -55,7 +55,8 @@ async fn the_link_leads_to_the_file_and_is_audited() {
     let events = app.events(id).await;
     let last = events.last().unwrap();
     assert_eq!(last.kind, EventKind::Downloaded);
-    assert_eq!(last.actor.as_ref().unwrap().user.as_uuid(), app.user);
+    let actor = last.actor.as_ref().unwrap();
+    assert_eq!(actor.user, Some(app.user.into()));
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! The API over a real socket, against real services.
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod access;
 mod app;
+mod audit;
 mod authentication;
 mod create;
 mod datasets;
@@ -14,6 +16,7 @@ mod http;
 mod idempotency;
 mod issuer;
 mod jwks;
+mod links;
 mod list;
 mod openapi;
 mod process;

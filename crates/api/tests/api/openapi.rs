@@ -9,16 +9,17 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use crate::access::{ADMIN, token};
 use crate::app::{Answer, TestApp};
 
-async fn document(app: &TestApp) -> Map<String, Value> {
+pub(crate) async fn document(app: &TestApp) -> Map<String, Value> {
     let answer = Answer::to(app.anonymous(Method::GET, "/openapi.json")).await;
     assert_eq!(answer.status, StatusCode::OK);
     answer.body.as_object().unwrap().clone()
 }
 
 /// Lists the operations: the method, the path and what is said about them.
-fn operations(document: &Map<String, Value>) -> Vec<(Method, String, &Value)> {
+pub(crate) fn operations(document: &Map<String, Value>) -> Vec<(Method, String, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &'_ Value)| -> Vec<(Method, String)> {
         let methods = item.as_object().unwrap().keys();
@@ -57,15 +58,15 @@ async fn every_operation_is_there() {
     let document = document(&app).await;
     assert_eq!(document["openapi"], "3.1.0");
     let operations = operations(&document);
-    assert_eq!(operations.len(), 16);
+    assert_eq!(operations.len(), 19);
     for (method, path, operation) in operations {
         let path = path.replace("{id}", &Uuid::new_v4().to_string());
         let answer = Answer::to(app.anonymous(method.clone(), &path)).await;
         let is_open = operation.get("security").is_none();
-        let expected = if is_open {
-            StatusCode::OK
-        } else {
-            StatusCode::UNAUTHORIZED
+        let expected = match &*path {
+            "/api/v1/links/{token}" => StatusCode::NOT_FOUND,
+            _ if is_open => StatusCode::OK,
+            _ => StatusCode::UNAUTHORIZED,
         };
         assert_eq!(answer.status, expected, "{method} {path}");
     }
@@ -105,9 +106,11 @@ async fn every_answer_has_an_example_like_it() {
     let secrets = json!(["a secret of this service that is long enough"]);
     let builder = TestApp::builder().await.with(|config| {
         config.notify.webhook_secrets = serde_json::from_value(secrets).unwrap();
+        config.auth.permissions_claim = Some("scope".to_owned());
     });
     let app = builder.start().await;
     let document = document(&app).await;
+    let admin = token(app.user, app.organization, ADMIN);
     let id = app.completed("key", Duration::from_hours(1)).await;
     let schedules = "/api/v1/export/schedules";
     let body = &document["paths"][schedules]["post"]["requestBody"];
@@ -127,14 +130,15 @@ async fn every_answer_has_an_example_like_it() {
                 let path = path.replace("schedules/{id}", &format!("schedules/{schedule}"));
                 let path = path.replace("{id}", &id.to_string());
                 let path = path.replace("/download", "/download?redirect=false");
-                let answer = app.get(&path).await;
+                let request = app.anonymous(method.clone(), &path).bearer_auth(&admin);
+                let answer = Answer::to(request).await;
                 assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.body);
                 assert_eq!(members(&answer.body), members(&examples["answer"]["value"]));
                 compared += 1;
             }
         }
     }
-    assert_eq!(compared, 10);
+    assert_eq!(compared, 11);
 }
 
 #[tokio::test]

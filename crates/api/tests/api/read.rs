@@ -23,7 +23,7 @@ async fn progress_is_shown_while_a_job_runs() {
     assert_eq!(answer.header("retry-after"), "2");
     assert_eq!(answer.header("cache-control"), "no-store");
     insta::assert_json_snapshot!(answer.body, {
-        ".job_id" => "[job id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+        ".job_id" => "[job id]", ".user_id" => "[user id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".started_at" => "[time]",
     });
 }
@@ -40,7 +40,7 @@ async fn a_completed_job_has_a_file_and_a_link() {
         format!("/api/v1/export/{id}/download")
     );
     insta::assert_json_snapshot!(answer.body, {
-        ".job_id" => "[job id]", ".created_at" => "[time]", ".updated_at" => "[time]",
+        ".job_id" => "[job id]", ".user_id" => "[user id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".started_at" => "[time]", ".completed_at" => "[time]", ".expires_at" => "[time]",
         ".download_url" => "[path]",
     });

@@ -9,7 +9,7 @@ use crate::tokens::{claims, hs256};
 
 const PATH: &str = "/api/v1/export/schedules";
 
-fn daily() -> Value {
+pub(crate) fn daily() -> Value {
     json!({
         "name": "Errors of the day", "cron": "30 2 * * *", "time_zone": "Europe/Berlin",
         "last": "day", "prefix": "nightly/errors",

@@ -8,11 +8,12 @@ use uuid::Uuid;
 /// The secret that the service and the issuer share.
 pub(crate) const SECRET: &str = "a secret of the tests that is long enough";
 
-/// Returns the claims of a good token that lives for a minute.
+/// Returns the claims of a good token of a member that lives for a minute.
 pub(crate) fn claims(user: Uuid, organization: Uuid) -> Value {
     json!({
         "iss": "telemetryflow", "aud": "export-api",
         "sub": user, "organizationId": organization,
+        "scope": "export:create export:read",
         "exp": now() + 60,
     })
 }

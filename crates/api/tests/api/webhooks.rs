@@ -2,9 +2,10 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use crate::access::{ADMIN, token};
 use crate::app::{Answer, TestApp, minimal};
-use crate::tokens::{claims, hs256};
 
 const PATH: &str = "/api/v1/export/webhook-secret";
 
@@ -12,7 +13,10 @@ async fn with_secrets(secrets: &[&str]) -> TestApp {
     let secrets = serde_json::from_value(json!(secrets)).unwrap();
     let builder = TestApp::builder().await;
     builder
-        .with(|config| config.notify.webhook_secrets = secrets)
+        .with(|config| {
+            config.notify.webhook_secrets = secrets;
+            config.auth.permissions_claim = Some("scope".to_owned());
+        })
         .start()
         .await
 }
@@ -25,9 +29,13 @@ fn calling(webhook: &str) -> Value {
 
 async fn secrets_of_another(app: &TestApp) -> Value {
     let (user, organization) = app.new_user().await;
-    let token = hs256(&claims(user, organization));
-    let answer = Answer::to(app.anonymous(Method::GET, PATH).bearer_auth(token)).await;
+    let answer = secrets_of(app, user, organization).await;
     answer.body["secrets"].clone()
+}
+
+async fn secrets_of(app: &TestApp, admin: Uuid, organization: Uuid) -> Answer {
+    let token = token(admin, organization, ADMIN);
+    Answer::to(app.anonymous(Method::GET, PATH).bearer_auth(token)).await
 }
 
 #[tokio::test]
@@ -87,11 +95,11 @@ async fn it_is_told_together_with_all_else_that_is_wrong() {
 
 #[tokio::test]
 async fn without_a_secret_there_are_no_webhooks() {
-    let app = TestApp::start().await;
+    let app = with_secrets(&[]).await;
     let answer = app.post(&calling("https://example.com/")).await;
     answer.assert_problem(422, "invalid_request");
     insta::assert_json_snapshot!(answer.body["errors"]);
-    let answer = app.get(PATH).await;
+    let answer = secrets_of(&app, app.user, app.organization).await;
     answer.assert_problem(404, "no_webhooks");
     insta::assert_json_snapshot!(answer.body, { ".request_id" => "[request id]" });
 }
@@ -103,7 +111,7 @@ async fn each_organization_sees_its_own_secrets() {
         "the one before, only for tests, never in production",
     ])
     .await;
-    let answer = app.get(PATH).await;
+    let answer = secrets_of(&app, app.user, app.organization).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.header("cache-control"), "no-store");
     let secrets = answer.body["secrets"].as_array().unwrap();

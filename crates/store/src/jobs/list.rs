@@ -1,19 +1,18 @@
-//! The jobs of a user, page by page.
+//! The jobs of a user or an organization, page by page.
 
 use chrono::{DateTime, Utc};
-use domain::{DataType, ExportJob, JobId, JobStatus, OrganizationId, UserId};
+use domain::{DataType, ExportJob, JobId, JobStatus};
 use sqlx::PgConnection;
 
 use super::row::select_jobs;
+use super::scope::Scope;
 use crate::error::StoreError;
 
 /// Which jobs to list.
 #[derive(Clone, Debug)]
 pub struct Listing {
-    /// Whose rows they export.
-    pub organization: OrganizationId,
-    /// Who asked for them.
-    pub user: UserId,
+    /// Among which.
+    pub scope: Scope,
     /// The status that they have.
     pub status: Option<JobStatus>,
     /// The dataset.
@@ -50,27 +49,40 @@ pub async fn list(
         .after
         .map(|position| (position.created_at, position.id.as_uuid()))
         .unzip();
-    let rows = select_jobs!(
-        "WHERE organization_id = $1 AND user_id = $2
-           AND ($3::text IS NULL OR shown_status = $3)
-           AND ($4::text IS NULL OR data_type = $4)
-           AND created_at >= COALESCE($5, '-infinity'::timestamptz)
-           AND created_at < COALESCE($6, 'infinity'::timestamptz)
-           AND (created_at, job_id) < (COALESCE($7, 'infinity'::timestamptz),
-                                       COALESCE($8, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
-         ORDER BY created_at DESC, job_id DESC
-         LIMIT $9",
-        listing.organization.as_uuid(),
-        listing.user.as_uuid(),
-        listing.status.map(JobStatus::as_str),
-        listing.data_type.as_ref().map(DataType::as_str),
-        listing.created_from,
-        listing.created_to,
-        after_time,
-        after_id,
-        i64::from(listing.limit),
-    )
-    .fetch_all(conn)
-    .await?;
+    macro_rules! page {
+        ($whose:literal $(, $user:expr)?) => {
+            select_jobs!(
+                $whose
+                    + " AND ($2::text IS NULL OR shown_status = $2)
+                        AND ($3::text IS NULL OR data_type = $3)
+                        AND created_at >= COALESCE($4, '-infinity'::timestamptz)
+                        AND created_at < COALESCE($5, 'infinity'::timestamptz)
+                        AND (created_at, job_id)
+                            < (COALESCE($6, 'infinity'::timestamptz),
+                               COALESCE($7, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid))
+                      ORDER BY created_at DESC, job_id DESC
+                      LIMIT $8",
+                listing.scope.organization.as_uuid(),
+                listing.status.map(JobStatus::as_str),
+                listing.data_type.as_ref().map(DataType::as_str),
+                listing.created_from,
+                listing.created_to,
+                after_time,
+                after_id,
+                i64::from(listing.limit),
+                $($user)?
+            )
+            .fetch_all(conn)
+            .await?
+        };
+    }
+    // Two statements, so that each is planned for its index.
+    let rows = match listing.scope.user {
+        Some(user) => page!(
+            "WHERE organization_id = $1 AND user_id = $9",
+            user.as_uuid()
+        ),
+        None => page!("WHERE organization_id = $1"),
+    };
     rows.into_iter().map(ExportJob::try_from).collect()
 }

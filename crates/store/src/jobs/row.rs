@@ -16,7 +16,7 @@ use crate::error::StoreError;
 /// `shown_status` is the status as everybody sees it: a file is not to be had any more as soon as
 /// its time is over, whenever it is removed.
 macro_rules! select_jobs {
-    ($rest:tt $(, $argument:expr)* $(,)?) => {
+    ($rest:literal $(+ $more:literal)* $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             $crate::jobs::row::JobRow,
             r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
@@ -29,29 +29,19 @@ macro_rules! select_jobs {
                    SELECT *, CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
                                   ELSE status END AS shown_status
                    FROM export_jobs
-               ) AS job "# + $rest
+               ) AS job "# + $rest $(+ $more)*
             $(, $argument)*
         )
     };
 }
 pub(super) use select_jobs;
 
-/// Returns a job, whoever it belongs to.
-pub(crate) async fn find(
-    conn: &mut PgConnection,
-    job: JobId,
-) -> Result<Option<ExportJob>, StoreError> {
-    let row = select_jobs!("WHERE job_id = $1", job.as_uuid())
-        .fetch_optional(conn)
-        .await?;
-    row.map(ExportJob::try_from).transpose()
-}
-
-/// Returns a job that a row of the same transaction refers to.
+/// Returns a job that must be there, whoever it belongs to.
 pub(crate) async fn load(conn: &mut PgConnection, job: JobId) -> Result<ExportJob, StoreError> {
-    find(conn, job)
+    select_jobs!("WHERE job_id = $1", job.as_uuid())
+        .fetch_one(conn)
         .await?
-        .ok_or_else(|| sqlx::Error::RowNotFound.into())
+        .try_into()
 }
 
 /// The columns of a job, as they stand in the table.

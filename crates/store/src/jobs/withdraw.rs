@@ -1,36 +1,28 @@
 //! How people and time end a job: it is cancelled, or its file is deleted.
 
-use domain::{ExportJob, JobId, JobState, OrganizationId};
+use domain::{ExportJob, JobId, JobState};
 use sqlx::{Connection, PgConnection};
 
 use super::row;
+use super::scope::{Scope, lock};
 use crate::error::StoreError;
 use crate::events::{self, Actor, EventKind};
 use crate::{metrics, removals, uploads};
 
-/// Cancels a job of the organization that has not ended, or deletes the file of one that is
-/// completed; any other stays as it is. Returns the job as it is then, or nothing where there is
-/// none.
+/// Cancels a job that has not ended, or deletes the file of one that is completed; any other stays
+/// as it is. Returns the job as it is then, or nothing where there is none.
 ///
 /// # Errors
 ///
 /// When Postgres fails, or the row cannot be read.
 pub async fn withdraw(
     conn: &mut PgConnection,
-    organization: OrganizationId,
+    scope: Scope,
     job: JobId,
     actor: &Actor,
 ) -> Result<Option<ExportJob>, StoreError> {
     let mut tx = conn.begin().await?;
-    // Whoever completes or claims the job at this moment waits here, or has done so before.
-    let locked = sqlx::query_scalar!(
-        "SELECT status FROM export_jobs WHERE job_id = $1 AND organization_id = $2 FOR UPDATE",
-        job.as_uuid(),
-        organization.as_uuid(),
-    )
-    .fetch_optional(&mut *tx)
-    .await?;
-    if locked.is_none() {
+    if !lock(&mut tx, scope, job).await? {
         return Ok(None);
     }
     let state = row::load(&mut tx, job).await?.state;

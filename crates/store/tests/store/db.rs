@@ -15,7 +15,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{PgPool, Postgres};
 use store::PostgresConfig;
 use store::events::{self, Actor};
-use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::jobs::{self, Claim, Claimed, NewJob, Scope, Terms};
 use store::quotas::RunningLimits;
 use store::removals::Stored;
 use store::uploads::{self, Checkpoint, StoredPart, UploadPlan};
@@ -89,9 +89,17 @@ impl Db {
 
     pub(crate) fn actor(&self) -> Actor {
         Actor {
-            user: self.user,
+            user: Some(self.user),
             ip: Some([203, 0, 113, 7].into()),
             user_agent: Some("curl/8.5.0".to_owned()),
+        }
+    }
+
+    /// The jobs of the user.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope {
+            organization: self.organization,
+            user: Some(self.user),
         }
     }
 
@@ -99,6 +107,7 @@ impl Db {
         NewJob {
             id: Uuid::new_v4().into(),
             organization: self.organization,
+            user: self.user,
             actor: self.actor(),
             request: request(&json!({})),
             trace: None,
@@ -167,13 +176,13 @@ impl Db {
 
     /// Returns a job as its owner sees it.
     pub(crate) async fn get(&self, job: JobId) -> Result<ExportJob> {
-        let job = jobs::get(&mut *self.conn().await?, self.organization, job).await?;
+        let job = jobs::get(&mut *self.conn().await?, self.scope(), job).await?;
         Ok(job.expect("the job is there"))
     }
 
     /// Returns what has happened to a job, oldest first.
     pub(crate) async fn trail(&self, job: JobId) -> Result<Vec<&'static str>> {
-        let trail = events::list(&mut *self.conn().await?, job).await?;
+        let trail = events::list(&mut *self.conn().await?, job, None, 100).await?;
         Ok(trail.iter().map(|event| event.kind.as_str()).collect())
     }
 
@@ -211,6 +220,25 @@ async fn new_organization(pool: &PgPool) -> Result<OrganizationId> {
         .execute(pool)
         .await?;
     Ok(id.into())
+}
+
+/// What others may reach: a colleague, the user in another organization, and its admins.
+pub(crate) fn elsewhere(db: &Db) -> [Scope; 3] {
+    let other = Uuid::new_v4();
+    [
+        Scope {
+            user: Some(other.into()),
+            ..db.scope()
+        },
+        Scope {
+            organization: other.into(),
+            ..db.scope()
+        },
+        Scope {
+            organization: other.into(),
+            user: None,
+        },
+    ]
 }
 
 pub(crate) fn worker(number: u32) -> WorkerId {

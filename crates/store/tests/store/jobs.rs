@@ -1,12 +1,12 @@
 //! Jobs as the API sees them: requested, read back, ended.
 
-use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, file, request};
+use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, elsewhere, file, request};
 use anyhow::Result;
 use domain::{ErrorCode, Failure, JobState, Progress, TraceParent};
 use serde_json::json;
 use sqlx::Connection;
 use store::events::{self, EventKind};
-use store::jobs::{self, NewJob};
+use store::jobs::{self, NewJob, Scope};
 use store::notifications::{self, Channel, NotificationKind};
 use store::{StoreError, uploads};
 use uuid::Uuid;
@@ -36,7 +36,7 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
         };
         let posted = job.request.clone();
         let inserted = jobs::insert(&mut conn, job).await?;
-        let read = jobs::get(&mut conn, db.organization, inserted.id)
+        let read = jobs::get(&mut conn, db.scope(), inserted.id)
             .await?
             .expect("the job is there");
         assert_eq!(read, inserted);
@@ -49,19 +49,22 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
 }
 
 #[tokio::test]
-async fn another_organizations_job_is_none() -> Result<()> {
+async fn somebody_elses_job_is_none() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
     let job = db.post().await?;
-    assert!(jobs::get(&mut conn, db.organization, job).await?.is_some());
-    assert_eq!(
-        jobs::get(&mut conn, Uuid::new_v4().into(), job).await?,
-        None
-    );
-    assert_eq!(
-        jobs::get(&mut conn, db.organization, Uuid::new_v4().into()).await?,
-        None
-    );
+    let admins = Scope {
+        user: None,
+        ..db.scope()
+    };
+    for scope in [db.scope(), admins] {
+        assert!(jobs::get(&mut conn, scope, job).await?.is_some());
+        let nobodys = jobs::get(&mut conn, scope, Uuid::new_v4().into()).await?;
+        assert_eq!(nobodys, None);
+    }
+    for scope in elsewhere(&db) {
+        assert_eq!(jobs::get(&mut conn, scope, job).await?, None, "{scope:?}");
+    }
     Ok(())
 }
 
@@ -70,7 +73,7 @@ async fn an_unknown_user_or_organization_is_told_apart() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
     let mut unknown_user = db.new_job();
-    unknown_user.actor.user = Uuid::new_v4().into();
+    unknown_user.user = Uuid::new_v4().into();
     let mut unknown_organization = db.new_job();
     unknown_organization.organization = Uuid::new_v4().into();
     for job in [unknown_user, unknown_organization] {
@@ -80,7 +83,7 @@ async fn an_unknown_user_or_organization_is_told_apart() -> Result<()> {
             matches!(refusal, StoreError::UnknownPrincipal(_)),
             "{refusal:?}"
         );
-        assert_eq!(events::list(&mut conn, id).await?, []);
+        assert_eq!(events::list(&mut conn, id, None, 100).await?, []);
     }
     Ok(())
 }
@@ -117,7 +120,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     };
     assert_eq!(stored, file());
     assert_eq!((expires_at - completed_at).to_std()?, RETENTION);
-    let trail = events::list(&mut conn, id).await?;
+    let trail = events::list(&mut conn, id, None, 100).await?;
     assert_eq!(db.trail(id).await?, ["requested", "started", "completed"]);
     assert_eq!(trail[0].actor, Some(db.actor()));
     assert_eq!(trail[1].actor, None);
@@ -156,6 +159,22 @@ async fn a_failed_job_tells_its_owner_the_sentence_and_operators_the_cause() -> 
 }
 
 #[tokio::test]
+async fn the_audit_trail_is_read_piece_by_piece() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = db.completed().await?.job.id;
+    db.post().await?;
+    let whole = events::list(&mut conn, job, None, 100).await?;
+    assert_eq!(whole.len(), 3);
+    assert_eq!(events::list(&mut conn, job, None, 2).await?, whole[..2]);
+    let rest = events::list(&mut conn, job, Some(whole[1].id), 2).await?;
+    assert_eq!(rest, whole[2..]);
+    let end = events::list(&mut conn, job, Some(whole[2].id), 2).await?;
+    assert_eq!(end, []);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_download_is_on_the_audit_trail() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
@@ -164,10 +183,10 @@ async fn a_download_is_on_the_audit_trail() -> Result<()> {
     actor.ip = Some("2001:db8::1".parse()?);
     actor.user_agent = Some("x".repeat(2_000));
     events::append(&mut conn, job, EventKind::Downloaded, Some(&actor)).await?;
-    let trail = events::list(&mut conn, job).await?;
+    let trail = events::list(&mut conn, job, None, 100).await?;
     let told = trail[1].actor.clone().expect("somebody downloaded");
     assert_eq!(trail[1].kind, EventKind::Downloaded);
-    assert_eq!((told.user, told.ip), (db.user, actor.ip));
+    assert_eq!((told.user, told.ip), (Some(db.user), actor.ip));
     assert_eq!(told.user_agent.map(|agent| agent.len()), Some(512));
     Ok(())
 }

@@ -11,7 +11,7 @@ use domain::{ErrorCode, Failure, JobId, OrganizationId, Progress};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
-use store::jobs::{self, Claim, Claimed, NewJob, Terms};
+use store::jobs::{self, Claim, Claimed, NewJob, Scope, Terms};
 use store::quotas::{QuotaRule, RunningLimits};
 use store::uploads;
 use store::{PgConnection, StoreError, removals};
@@ -207,8 +207,11 @@ impl<'a> World<'a> {
             Step::Withdraw { job } => {
                 let job = job.index(self.model.jobs.len());
                 let (id, organization) = self.model.jobs[job].name();
-                let (organization, actor) = (self.organizations[organization], self.db.actor());
-                let told = jobs::withdraw(&mut self.conn, organization, id, &actor).await?;
+                let scope = Scope {
+                    organization: self.organizations[organization],
+                    ..self.db.scope()
+                };
+                let told = jobs::withdraw(&mut self.conn, scope, id, &self.db.actor()).await?;
                 let told = told.map(|job| job.state.status());
                 (Answer::Withdrawn(told), self.model.withdraw(job), None)
             }

@@ -4,6 +4,7 @@ mod claims;
 mod costs;
 mod db;
 mod jobs;
+mod links;
 mod machine;
 mod migrations;
 mod notifications;

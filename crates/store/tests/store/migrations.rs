@@ -116,6 +116,7 @@ async fn nonsense_is_refused() -> Result<()> {
              SELECT organization_id, user_id, '', sha256(''), job_id FROM export_jobs",
             "INSERT INTO idempotency_keys (organization_id, user_id, key, request_sha256, job_id)
              SELECT organization_id, user_id, 'a key', '', job_id FROM export_jobs",
+            "INSERT INTO export_links (token_sha256, job_id) SELECT '', job_id FROM export_jobs",
             "UPDATE notifications SET status = 'SENT'",
             "UPDATE notifications SET status = 'FAILED', lease_until = now()",
         ],

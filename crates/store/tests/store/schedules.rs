@@ -6,7 +6,7 @@ use domain::{JobId, ScheduleErrorCode, ScheduleFailure, ScheduleId, ScheduleRequ
 use serde_json::json;
 use sqlx::Connection;
 use store::StoreError;
-use store::jobs::{self, NewJob, Run};
+use store::jobs::{self, NewJob, Run, Scope};
 use store::schedules::{self, NewSchedule};
 use uuid::Uuid;
 
@@ -53,22 +53,52 @@ async fn a_schedule_reads_back() -> Result<()> {
     let db = Db::fresh().await?;
     let schedule = inserted(&db).await?;
     let mut conn = db.conn().await?;
-    let read = schedules::get(&mut conn, db.organization, schedule.id).await?;
+    let read = schedules::get(&mut conn, db.scope(), schedule.id).await?;
     let read = read.expect("it is there");
     assert_eq!(read.request, schedule.request);
     assert_eq!(read.next_run_at, Some(schedule.next_run_at));
     assert_eq!((read.user, read.failure.clone()), (db.user, None));
-    assert_eq!(schedules::list(&mut conn, db.organization).await?, [read]);
+    assert_eq!(schedules::list(&mut conn, db.scope()).await?, [read]);
 
-    let stranger = Uuid::new_v4().into();
+    assert!(schedules::delete(&mut conn, db.scope(), schedule.id).await?);
+    assert_eq!(schedules::list(&mut conn, db.scope()).await?, []);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schedule_is_out_of_reach_of_others() -> Result<()> {
+    let db = Db::fresh().await?;
+    let schedule = inserted(&db).await?.id;
+    let mut conn = db.conn().await?;
+    let own = db.scope();
+    let nobody = Some(Uuid::new_v4().into());
+    let elsewhere = Uuid::new_v4().into();
+    for scope in [
+        Scope {
+            user: nobody,
+            ..own
+        },
+        Scope {
+            organization: elsewhere,
+            ..own
+        },
+        Scope {
+            organization: elsewhere,
+            user: None,
+        },
+    ] {
+        let read = schedules::get(&mut conn, scope, schedule).await?;
+        assert_eq!(read, None, "{scope:?}");
+        assert_eq!(schedules::list(&mut conn, scope).await?, [], "{scope:?}");
+        assert!(!schedules::delete(&mut conn, scope, schedule).await?);
+    }
+    let admin = Scope { user: None, ..own };
+    let read = schedules::get(&mut conn, admin, schedule).await?;
     assert_eq!(
-        schedules::get(&mut conn, stranger, schedule.id).await?,
-        None
+        schedules::list(&mut conn, admin).await?,
+        [read.expect("it is there")]
     );
-    assert_eq!(schedules::list(&mut conn, stranger).await?, []);
-    assert!(!schedules::delete(&mut conn, stranger, schedule.id).await?);
-    assert!(schedules::delete(&mut conn, db.organization, schedule.id).await?);
-    assert_eq!(schedules::list(&mut conn, db.organization).await?, []);
+    assert!(schedules::delete(&mut conn, admin, schedule).await?);
     Ok(())
 }
 
@@ -84,7 +114,7 @@ async fn an_organization_has_so_many_and_no_more() -> Result<()> {
         schedules::insert(&mut two, &third, 2),
     )?;
     assert!(second != third);
-    assert_eq!(schedules::list(&mut one, db.organization).await?.len(), 2);
+    assert_eq!(schedules::list(&mut one, db.scope()).await?.len(), 2);
     Ok(())
 }
 
@@ -108,7 +138,7 @@ async fn two_processes_never_get_the_same_run() -> Result<()> {
     assert!(schedules::lock_due(&mut second).await?.is_none());
     second.rollback().await?;
 
-    let read = schedules::get(&mut one, db.organization, schedule.id).await?;
+    let read = schedules::get(&mut one, db.scope(), schedule.id).await?;
     let read = read.expect("it is there");
     assert_eq!(read.last_job, Some(job.id));
     assert_eq!(read.last_run_at, Some(due.run_at));
@@ -127,7 +157,7 @@ async fn a_user_who_is_gone_fails_the_run_and_not_the_transaction() -> Result<()
     let mut tx = conn.begin().await?;
     let due = schedules::lock_due(&mut tx).await?.expect("it is due");
     let mut job = job_of(&db, schedule.id, due.run_at);
-    job.actor.user = Uuid::new_v4().into();
+    job.user = Uuid::new_v4().into();
     let refused = schedules::make(&mut tx, job).await;
     assert!(matches!(refused, Err(StoreError::UnknownPrincipal(_))));
     let failure = ScheduleFailure {
@@ -138,7 +168,7 @@ async fn a_user_who_is_gone_fails_the_run_and_not_the_transaction() -> Result<()
     let next = due.now + TimeDelta::hours(1);
     schedules::advance(&mut tx, schedule.id, due.run_at, outcome, Some(next)).await?;
     tx.commit().await?;
-    let read = schedules::get(&mut conn, db.organization, schedule.id).await?;
+    let read = schedules::get(&mut conn, db.scope(), schedule.id).await?;
     let read = read.expect("it is there");
     assert_eq!((read.failure, read.last_job), (Some(failure), None));
     Ok(())

@@ -3,17 +3,24 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportRequest, ExportedFile, JobState};
+use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportedFile, JobState, LinkKind};
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
-use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
+use representation::Links;
+use sink::{ObjectKind, Sink, SinkError};
+use store::jobs::links::{self, LinkToken};
 use store::notifications::{Channel, DueNotification};
+use store::{PgPool, StoreError, acquire};
 
 use super::Courier;
 
 /// Sends e-mails.
 pub struct EmailCourier {
-    /// Signs the links.
+    /// Where links of the service's own are.
+    pub pool: PgPool,
+    /// Signs links to the storage.
     pub sink: Sink,
+    /// Where links of the service's own lead.
+    pub links: Links,
     /// The way to the mail server.
     pub mailer: Mailer,
     /// Dates the e-mails.
@@ -26,6 +33,15 @@ pub enum EmailError {
     /// The link could not be signed.
     #[error("signing the link")]
     Link(#[from] SinkError),
+    /// There is no randomness for a link of the service's own.
+    #[error("drawing a token for the link")]
+    Token(#[from] getrandom::Error),
+    /// A link of the service's own could not be kept.
+    #[error("storing the link")]
+    Store(#[from] StoreError),
+    /// This process does not know where a link of the service's own would lead.
+    #[error("http.public_url is not configured here, but the link needs it")]
+    NoPublicUrl,
     /// The mail server did not take the e-mail.
     #[error("sending the e-mail")]
     Mail(#[from] NotifyError),
@@ -38,6 +54,9 @@ impl Classify for EmailError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Link(error) => error.class(),
+            // Once that is mended, the e-mail can be sent.
+            Self::Token(_) | Self::NoPublicUrl => ErrorClass::TRANSIENT,
+            Self::Store(error) => error.class(),
             Self::Mail(error) => error.class(),
             Self::Outdated => ErrorClass::Permanent,
         }
@@ -56,19 +75,20 @@ impl Courier for EmailCourier {
 
     async fn deliver(&self, due: &DueNotification) -> Result<(), EmailError> {
         let date = self.clock.now();
-        let link;
+        let (url, until);
         let outcome = match &due.job.state {
             JobState::Completed {
                 file, expires_at, ..
             } => {
-                link = self.link(&due.job.request, file, date, *expires_at).await?;
-                Outcome::Completed {
-                    file,
-                    link: Link {
-                        url: &link.url,
-                        expires_at: date + link.expires_in,
-                    },
-                }
+                (url, until) = match due.job.request.notify.link {
+                    LinkKind::Presigned => self.presign(due, file, date, *expires_at).await?,
+                    LinkKind::Service => (self.add_link(due).await?, *expires_at),
+                };
+                let link = Link {
+                    url: &url,
+                    expires_at: until,
+                };
+                Outcome::Completed { file, link }
             }
             JobState::Failed { failure, .. } => Outcome::Failed(failure),
             _ => return Err(EmailError::Outdated),
@@ -86,19 +106,35 @@ impl Courier for EmailCourier {
 }
 
 impl EmailCourier {
-    /// Signs a link that works as long as the file is there.
-    async fn link(
+    /// Signs a link to the storage that works as long as the file is there, if that allows it, and says
+    /// until when.
+    async fn presign(
         &self,
-        request: &ExportRequest,
+        due: &DueNotification,
         file: &ExportedFile,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
-    ) -> Result<PresignedUrl, SinkError> {
+    ) -> Result<(String, DateTime<Utc>), SinkError> {
+        let request = &due.job.request;
         let kind = ObjectKind {
             content_type: request.output.content_type().to_owned(),
             file_name: request.file_name(),
         };
         let life = (expires_at - now).to_std().unwrap_or_default();
-        self.sink.presign(&file.object_key, &kind, life).await
+        let link = self.sink.presign(&file.object_key, &kind, life).await?;
+        Ok((link.url, now + link.expires_in))
+    }
+
+    /// Makes a link of the service's own. Each attempt makes another one, since nobody knows the token
+    /// of the last, and whether it has arrived.
+    async fn add_link(&self, due: &DueNotification) -> Result<String, EmailError> {
+        if !self.links.are_absolute() {
+            return Err(EmailError::NoPublicUrl);
+        }
+        let mut random = [0; 32];
+        getrandom::fill(&mut random)?;
+        let token = LinkToken::new(random);
+        links::add(&mut *acquire(&self.pool).await?, due, &token).await?;
+        Ok(self.links.follow(token.as_str()))
     }
 }

@@ -1,5 +1,7 @@
 //! Answers as a client may see them, made of the types that are sent.
 
+use std::net::Ipv4Addr;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, JobState, Progress,
@@ -9,6 +11,7 @@ use representation::{JobRepresentation, Links};
 use serde::Serialize;
 use serde_json::{Value, to_value};
 use source::Catalogue;
+use store::events::{Actor, Event, EventKind};
 use url::Url;
 use uuid::Uuid;
 
@@ -16,6 +19,8 @@ use crate::estimate::{Basis, Estimate};
 use crate::openapi::request;
 use crate::openapi::schedule::example as schedule_request;
 use crate::routes::download_export::Download;
+use crate::routes::follow_link::DEAD_LINK;
+use crate::routes::get_audit::AuditPage;
 use crate::routes::get_manifest::Manifest;
 use crate::routes::get_webhook_secret::Secrets;
 use crate::routes::healthz::Health;
@@ -60,6 +65,8 @@ pub(super) fn of(operation: &str, status: &str) -> Option<Value> {
         }),
         ("download_export", "200") => download(),
         ("get_manifest", "200") => manifest(),
+        ("get_audit", "200") => audit(),
+        ("follow_link", "404") => Some(DEAD_LINK.into()),
         ("get_webhook_secret", "200") => {
             json(&Secrets::of(&["whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"]))
         }
@@ -243,6 +250,30 @@ fn manifest() -> Option<Value> {
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
     json(&Manifest::new(&job, file, Some(&contents)))
+}
+
+fn audit() -> Option<Value> {
+    let job = completed()?;
+    let event = |id: i64, kind, actor: Option<Actor>| {
+        Some(Event {
+            id,
+            kind,
+            actor,
+            at: after(id)?,
+        })
+    };
+    let user = Actor {
+        user: Some(job.user),
+        ip: Some(Ipv4Addr::new(203, 0, 113, 7).into()),
+        user_agent: Some("dashboard/1.0".to_owned()),
+    };
+    let events = [
+        event(0, EventKind::Requested, Some(user.clone()))?,
+        event(1, EventKind::Started, None)?,
+        event(3, EventKind::Completed, None)?,
+        event(60, EventKind::Downloaded, Some(user))?,
+    ];
+    json(&AuditPage::of(job.id, &events, 3, &links()?))
 }
 
 fn readiness(is_up: bool) -> Readiness {

@@ -1,22 +1,19 @@
-//! What of the caller's jobs to list.
+//! Which jobs to list.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use domain::{DataType, JobStatus, Violation, parse_time};
 use store::jobs::Position;
 use url::form_urlencoded::Serializer;
 
+use crate::paging;
 use crate::parameters::Parameters;
 use crate::routes::list_exports::cursor;
-
-/// Jobs of a page when the query does not say.
-const DEFAULT_LIMIT: u16 = 20;
-
-/// Jobs of the largest page.
-const MAX_LIMIT: u16 = 100;
 
 /// The query of a listing.
 #[derive(Clone, Debug)]
 pub(crate) struct PageQuery {
+    /// Whether to list what anybody of the organization has requested.
+    pub(crate) whole_organization: bool,
     pub(crate) status: Option<JobStatus>,
     pub(crate) data_type: Option<DataType>,
     pub(crate) created_from: Option<DateTime<Utc>>,
@@ -33,6 +30,11 @@ impl PageQuery {
     /// Everything that is wrong with it.
     pub(crate) fn parse(query: Option<&str>) -> Result<Self, Vec<Violation>> {
         let mut parameters = Parameters::of(query);
+        let whole_organization = parameters.optional("scope", |text| match text {
+            "own" => Ok(false),
+            "organization" => Ok(true),
+            _ => Err("must be own or organization"),
+        });
         let status = parameters.optional("status", |text| {
             text.parse().map_err(|_| {
                 let names: Vec<_> = JobStatus::ALL
@@ -47,14 +49,9 @@ impl PageQuery {
         });
         let created_from = parameters.optional("created_from", parse_time);
         let created_to = parameters.optional("created_to", parse_time);
-        let limit = parameters.optional("limit", |text| {
-            text.parse()
-                .ok()
-                .filter(|limit| (1..=MAX_LIMIT).contains(limit))
-                .ok_or_else(|| format!("must be a number from 1 to {MAX_LIMIT}"))
-        });
+        let limit = paging::limit(&mut parameters);
         let cursor = parameters.optional("cursor", |text| {
-            cursor::decode(text).ok_or("must be the one of a link to a next page")
+            cursor::decode(text).ok_or(paging::NO_CURSOR)
         });
         if let (Some(from), Some(to)) = (created_from, created_to)
             && to <= from
@@ -63,11 +60,12 @@ impl PageQuery {
         }
         parameters.finish()?;
         Ok(Self {
+            whole_organization: whole_organization.unwrap_or(false),
             status,
             data_type,
             created_from,
             created_to,
-            limit: limit.unwrap_or(DEFAULT_LIMIT),
+            limit,
             cursor,
         })
     }
@@ -77,6 +75,10 @@ impl PageQuery {
         let time = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         let mut query = Serializer::new(String::new());
         for (name, value) in [
+            (
+                "scope",
+                self.whole_organization.then(|| "organization".to_owned()),
+            ),
             ("status", self.status.map(|status| status.to_string())),
             (
                 "data_type",
@@ -103,7 +105,7 @@ mod tests {
 
     #[test]
     fn the_next_page_is_asked_for_in_the_same_way() {
-        let query = "status=FAILED&data_type=logs&created_from=2026-01-01T01%3A00%3A00.000001%2B01%3A00\
+        let query = "scope=organization&status=FAILED&data_type=logs&created_from=2026-01-01T01%3A00%3A00.000001%2B01%3A00\
                      &created_to=2026-01-02T00%3A00%3A00Z&limit=7";
         let query = PageQuery::parse(Some(query)).unwrap();
         let position = Position {

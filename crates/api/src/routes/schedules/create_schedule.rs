@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::representation::ScheduleRepresentation;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Creator;
 use crate::json::JsonBody;
 use crate::openapi::ScheduleRequestSchema;
 use crate::problem::{Problem, ProblemCode};
@@ -65,7 +65,7 @@ impl IntoResponse for CreateScheduleError {
 /// 422 with everything that is wrong with the request; 409 when the organization has as many schedules
 /// as it may have.
 #[utoipa::path(
-    post, path = "/api/v1/export/schedules", tag = "schedules", security(("token" = [])),
+    post, path = "/api/v1/export/schedules", tag = "schedules", security(("token" = ["export:create"])),
     request_body(content = ScheduleRequestSchema),
     responses((
         status = 201, description = "The schedule.", body = ScheduleRepresentation<'static>,
@@ -74,7 +74,7 @@ impl IntoResponse for CreateScheduleError {
 )]
 pub async fn create_schedule(
     State(app): State<App>,
-    principal: Principal,
+    Creator(principal): Creator,
     JsonBody(body): JsonBody,
 ) -> Result<Response, CreateScheduleError> {
     let now = SystemClock.now();
@@ -92,7 +92,7 @@ pub async fn create_schedule(
     if !store::schedules::insert(&mut connection, &schedule, app.limits.max_schedules).await? {
         return Err(CreateScheduleError::TooMany);
     }
-    let schedule = store::schedules::get(&mut connection, organization, schedule.id)
+    let schedule = store::schedules::get(&mut connection, principal.own(), schedule.id)
         .await?
         .ok_or(CreateScheduleError::Vanished)?;
     let location = HeaderValue::try_from(app.links.schedule(schedule.id))?;

@@ -7,12 +7,12 @@ use store::StoreError;
 
 use super::schedule_path::{SchedulePath, not_found};
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Creator;
 
 /// Why a schedule could not be removed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteScheduleError {
-    /// The caller's organization has no such schedule.
+    /// The caller has no such schedule.
     #[error("there is no such schedule")]
     NotFound,
     /// The database failed.
@@ -34,19 +34,19 @@ impl IntoResponse for DeleteScheduleError {
 ///
 /// # Errors
 ///
-/// 404 when the caller's organization has no such schedule.
+/// 404 when the caller has no such schedule.
 #[utoipa::path(
-    delete, path = "/api/v1/export/schedules/{id}", tag = "schedules", security(("token" = [])),
+    delete, path = "/api/v1/export/schedules/{id}", tag = "schedules", security(("token" = ["export:create"])),
     params(("id" = Uuid, Path, description = "The id of the schedule.")),
     responses((status = 204, description = "It is gone.")),
 )]
 pub async fn delete_schedule(
     State(app): State<App>,
-    principal: Principal,
+    Creator(principal): Creator,
     SchedulePath(id): SchedulePath,
 ) -> Result<StatusCode, DeleteScheduleError> {
     let mut connection = store::acquire(&app.pool).await?;
-    if store::schedules::delete(&mut connection, principal.organization, id).await? {
+    if store::schedules::delete(&mut connection, principal.reach(), id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(DeleteScheduleError::NotFound)

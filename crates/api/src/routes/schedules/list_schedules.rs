@@ -1,4 +1,4 @@
-//! `GET /api/v1/export/schedules`: the schedules of the organization.
+//! `GET /api/v1/export/schedules`: the schedules of the caller, or for an admin of the organization.
 
 use axum::Json;
 use axum::extract::State;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::representation::ScheduleRepresentation;
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::Reader;
 use crate::problem::Problem;
 
 /// Why no schedules are listed.
@@ -28,7 +28,7 @@ impl IntoResponse for ListSchedulesError {
     }
 }
 
-/// All schedules of an organization.
+/// All schedules that somebody may see.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Schedules<'a> {
     schedules: Vec<ScheduleRepresentation<'a>>,
@@ -41,20 +41,21 @@ impl<'a> Schedules<'a> {
     }
 }
 
-/// Answers 200 with the schedules of the organization, oldest first.
+/// Answers 200 with the schedules that the user has made for the organization, oldest first; for an admin
+/// with those that anybody has.
 ///
 /// # Errors
 ///
 /// When the database fails.
 #[utoipa::path(
-    get, path = "/api/v1/export/schedules", tag = "schedules", security(("token" = [])),
+    get, path = "/api/v1/export/schedules", tag = "schedules", security(("token" = ["export:read"])),
     responses((status = 200, description = "The schedules.", body = Schedules<'static>)),
 )]
 pub async fn list_schedules(
     State(app): State<App>,
-    principal: Principal,
+    Reader(principal): Reader,
 ) -> Result<Response, ListSchedulesError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let schedules = store::schedules::list(&mut connection, principal.organization).await?;
+    let schedules = store::schedules::list(&mut connection, principal.reach()).await?;
     Ok(Json(Schedules::of(&schedules)).into_response())
 }

@@ -23,6 +23,6 @@ impl<S: Send + Sync> FromRequestParts<S> for SchedulePath {
 
 /// Says that there is no such schedule, for this caller.
 pub(super) fn not_found() -> Problem {
-    let detail = "Your organization has no schedule with this id.";
+    let detail = "There is no schedule with this id that you may see.";
     Problem::new(ProblemCode::ScheduleNotFound, detail)
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::notify::WebhookUrl;
+use crate::notify::{LinkKind, WebhookUrl};
 use crate::output::{Format, JsonLayout, Output, ParquetCompression, RowOrder};
 
 /// One ASCII character other than U+0000, a quote and a line break.
@@ -34,6 +34,12 @@ pub fn options_schema(format: Format) -> Value {
             "order": { "type": "string", "enum": RowOrder::NAMES, "default": RowOrder::Time },
             "notify": {
                 "type": "object", "additionalProperties": false, "properties": {
+                    "link": {
+                        "type": "string", "enum": LinkKind::NAMES, "default": LinkKind::Presigned,
+                        "description": "Where the link of the e-mail leads: to the storage, for seven \
+                                        days at most, or to this service, which notes who follows it \
+                                        and can revoke it, for as long as the file is kept.",
+                    },
                     "webhook": {
                         "type": "string", "format": "uri", "pattern": "^https://",
                         "maxLength": WebhookUrl::MAX_BYTES,

@@ -59,7 +59,8 @@ impl Table {
     /// Starts an API that exports the table.
     async fn app(&self, change: impl FnOnce(&mut api::Config)) -> TestApp {
         let builder = TestApp::builder().await.with(|config| {
-            config.datasets.preset = self.preset.path().to_str().unwrap().to_owned();
+            let preset = self.preset.path().to_str().unwrap();
+            preset.clone_into(&mut config.datasets.preset);
             config.clickhouse.max_block_rows = 1;
         });
         builder.with(change).start().await

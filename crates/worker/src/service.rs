@@ -41,8 +41,7 @@ pub async fn run(
     let sink = Sink::new(&config.s3).await.context("s3")?;
     let leavings = Arc::new(Notify::new());
     let (news, told) = watch::channel(());
-    let clock = Arc::new(SystemClock);
-    let pulse = Pulse::default();
+    let (clock, pulse) = (Arc::new(SystemClock), Pulse::default());
     let jobs = config.worker.jobs.get();
     let threads = config.pipeline.encode_threads();
     let catalogue = Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?);

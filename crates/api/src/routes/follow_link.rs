@@ -60,8 +60,12 @@ impl IntoResponse for FollowLinkError {
 }
 
 /// Answers 302 to a fresh presigned URL, and writes into the audit trail that it did. Asked with HEAD,
-/// it writes nothing, and the URL is for HEAD, too. A link that is unknown, revoked or whose file is gone gets a page, with 404, that
-/// is always the same and costs the same.
+/// it writes nothing, and the URL is for HEAD, too.
+///
+/// # Errors
+///
+/// 404, a page that is always the same and costs the same, when the link is unknown or revoked, or its file
+/// is gone.
 #[utoipa::path(
     get, path = "/api/v1/links/{token}", tag = "files",
     params(("token" = String, Path, description = "From the link of an e-mail.")),

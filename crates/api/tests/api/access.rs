@@ -80,8 +80,8 @@ async fn every_route_is_described() {
         .into_iter()
         .map(|(_, path, _)| path)
         .collect();
-    let router = include_str!("../../src/router.rs");
-    let routes = router.split(".route(\"").skip(1);
+    let source = include_str!("../../src/router.rs");
+    let routes = source.split(".route(\"").skip(1);
     let routes: Vec<_> = routes.filter_map(|rest| rest.split('"').next()).collect();
     assert!(routes.len() > described.len(), "{routes:?}");
     for route in routes {

@@ -209,7 +209,7 @@ async fn cancelling_a_job_that_is_being_completed_deletes_its_file() -> Result<(
     lock.waited_for(&world).await?;
     // The worker holds the row, so this comes second.
     let (end, released) = tokio::join!(api.delete(&id), async {
-        held_up(&world, "SELECT status FROM export_jobs").await?;
+        held_up(&world, "SELECT job_id FROM export_jobs").await?;
         lock.release().await
     });
     released?;

@@ -178,13 +178,13 @@ impl TableLock {
     }
 }
 
-/// Waits until a statement that begins like this is held up by a lock.
+/// Waits until a statement with this in it is held up by a lock.
 pub(crate) async fn held_up(world: &World, statement: &str) -> Result<()> {
     let mut postgres = world.postgres().await?;
     eventually(statement, async || {
         let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity
                                   WHERE datname = current_database() AND wait_event_type = 'Lock'
-                                    AND starts_with(query, $1))";
+                                    AND strpos(query, $1) > 0)";
         let waiting = sqlx::query_scalar(sql).bind(statement);
         let waiting: bool = waiting.fetch_one(&mut postgres).await?;
         Ok(waiting.then_some(()))

@@ -87,6 +87,8 @@ async fn requests_of_the_examples_are_accepted() {
         let examples = examples.as_object().unwrap();
         assert!(!examples.is_empty(), "{method} {path}");
         for (name, example) in examples {
+            // What is there to be counted is not; but the body is that of an export.
+            let path = path.replace("/estimate", "");
             let request = app.request(method.clone(), &path).json(&example["value"]);
             let answer = Answer::to(request).await;
             let text = format!("{path} {name}: {}", answer.body);

@@ -1,7 +1,7 @@
 //! An export that recurs comes when its time comes, once, and says when it cannot.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Api, World, eventually};
+use e2e::{ADMIN, Api, World, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -184,8 +184,10 @@ async fn a_schedule_of_a_user_who_is_gone_says_so() -> Result<()> {
         .execute(&mut world.postgres().await?)
         .await?;
     overdue(&world, &id, 1).await?;
+    let admin = world.colleague(ADMIN).await?;
+    let path = format!("/api/v1/export/schedules/{id}");
     let schedule = eventually("the failure", async || {
-        let schedule = shown(&api, &id).await?;
+        let schedule: Value = api.get_as(&admin, &path).await?.json().await?;
         Ok((schedule["status"] == "FAILING").then_some(schedule))
     })
     .await?;

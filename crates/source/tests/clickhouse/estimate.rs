@@ -55,7 +55,7 @@ async fn the_organizations_rows_are_counted_and_measured() {
         (json!({}), neighbour, 500),
         (json!({}), Uuid::new_v4().into(), 0),
         (
-            json!({"end_time": "2026-01-01T00:00:00.000000001Z"}),
+            json!({"start_time": "2025-01-01T00:00:00Z", "end_time": "2025-01-02T00:00:00Z"}),
             neighbour,
             0,
         ),

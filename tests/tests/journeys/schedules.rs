@@ -176,7 +176,9 @@ async fn a_schedule_that_cannot_run_says_so_and_goes_on() -> Result<()> {
 #[tokio::test]
 async fn a_schedule_of_a_user_who_is_gone_says_so() -> Result<()> {
     let world = World::new().await?;
-    let api = world.api(&[]).await?;
+    let api = world
+        .api(&[("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope")])
+        .await?;
     let _worker = world.worker(&[]).await?;
     let id = made(&api, &daily()).await?;
     let sql = "UPDATE export_schedules SET user_id = gen_random_uuid()";

@@ -54,8 +54,6 @@ async fn a_frozen_worker_cannot_spoil_the_upload_that_its_successor_writes() -> 
     slow.check_completed(&id).await?;
     let events = events(&slow.world, &id).await?;
     assert_eq!(events, ["requested", "started", "resumed", "completed"]);
-    let token = "SELECT token FROM export_jobs WHERE job_id = $1::uuid";
-    assert_eq!(ask::<i64>(&slow.world, &id, token).await?, 2);
     Ok(())
 }
 

@@ -46,6 +46,8 @@ async fn a_frozen_worker_cannot_spoil_the_upload_that_its_successor_writes() -> 
     let through_proxy = [("EXPORT__CLICKHOUSE__URL", url.as_str())];
     let _second = slow.worker(&through_proxy).await?;
     checkpoints(&slow.world, &id, 2).await?;
+    let sql = "SELECT token FROM export_jobs WHERE job_id = $1::uuid";
+    let token: i64 = ask(&slow.world, &id, sql).await?;
     thaw(frozen).await?;
     let job = slow.api.job(&id).await?;
     assert_eq!(job["status"], "PROCESSING", "its successor was at work");
@@ -54,6 +56,8 @@ async fn a_frozen_worker_cannot_spoil_the_upload_that_its_successor_writes() -> 
     slow.check_completed(&id).await?;
     let events = events(&slow.world, &id).await?;
     assert_eq!(events, ["requested", "started", "resumed", "completed"]);
+    let unchanged: i64 = ask(&slow.world, &id, sql).await?;
+    assert_eq!(unchanged, token, "nobody else has claimed it");
     Ok(())
 }
 

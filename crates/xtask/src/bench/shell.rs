@@ -26,7 +26,8 @@ const PIPELINE: &str = r#"
 set -o errexit -o pipefail
 curl --silent --show-error --fail --data-binary @- --header "X-ClickHouse-User: $CLICKHOUSE_USER" \
     --header "X-ClickHouse-Key: $CLICKHOUSE_PASSWORD" "$CLICKHOUSE_URL" | pigz > "$FILE"
-curl --silent --show-error --fail --upload-file "$FILE" --user "$S3_USER" --aws-sigv4 aws:amz:us-east-1:s3 "$S3_URL"
+curl --silent --show-error --fail --upload-file "$FILE" --user "$S3_USER" --aws-sigv4 aws:amz:us-east-1:s3 \
+    --header "x-amz-content-sha256: UNSIGNED-PAYLOAD" "$S3_URL"
 "#;
 
 /// The arguments of `bench shell`.

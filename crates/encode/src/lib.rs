@@ -21,19 +21,29 @@
 //! | NULL | the NULL text, never quoted | `null` | NULL |
 
 mod assembler;
+mod bounds;
 mod checkpoint;
 mod column;
+mod column_chunks;
 mod compress;
 mod csv;
+mod dictionary;
 mod encoder;
 mod error;
+mod hybrid;
 mod json;
+mod page_codec;
 mod parquet_file;
+mod plain;
 mod row_group;
 mod rows;
 mod scalar;
 mod tail;
 mod text;
+mod text_chunk;
+mod text_column;
+mod text_map;
+mod texts;
 mod time;
 
 pub use assembler::Assembler;

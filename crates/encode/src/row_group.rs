@@ -9,9 +9,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 use arrow::util::display::FormatOptions;
 use domain::{ParquetCompression, ParquetOptions};
-use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::arrow::{ArrowSchemaConverter, add_encoded_arrow_schema_to_metadata};
-use parquet::basic::{Compression, Encoding, GzipLevel, LogicalType, ZstdLevel};
+use parquet::basic::{Encoding, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{
@@ -20,16 +20,14 @@ use parquet::file::properties::{
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter, TrackedWrite};
 use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
+use crate::column_chunks::ColumnChunks;
 use crate::error::EncodeError;
+use crate::page_codec::{self, PageCodec};
 use crate::parquet_file::ParquetFile;
 use crate::rows::Rows;
 use crate::tail::Entry;
-
-/// The level of zstd inside of pages, 1 to 22.
-const ZSTD_LEVEL: i32 = 1;
-
-/// The level of gzip inside of pages, 0 to 9.
-const GZIP_LEVEL: u32 = 3;
+use crate::text_column::TextColumn;
+use crate::text_map::TextMap;
 
 /// The software that wrote the file, in the form that the format asks for.
 const CREATED_BY: &str = concat!("export-worker version ", env!("CARGO_PKG_VERSION"));
@@ -46,6 +44,7 @@ pub(crate) struct RowGroupEncoder {
     arrow_schema: SchemaRef,
     schema: SchemaDescPtr,
     properties: WriterPropertiesPtr,
+    compression: ParquetCompression,
     columns: ArrowRowGroupWriterFactory,
 }
 
@@ -81,6 +80,7 @@ impl RowGroupEncoder {
             arrow_schema,
             schema,
             properties,
+            compression: options.compression,
             columns,
         })
     }
@@ -88,7 +88,7 @@ impl RowGroupEncoder {
     pub(crate) fn encode(&self, rows: Rows<'_>) -> Result<RowGroup, EncodeError> {
         let mut closed = None;
         let mut bytes = TrackedWrite::new(Vec::new());
-        let mut row_group = SerializedRowGroupWriter::new(
+        let row_group = SerializedRowGroupWriter::new(
             Arc::clone(&self.schema),
             Arc::clone(&self.properties),
             &mut bytes,
@@ -104,15 +104,25 @@ impl RowGroupEncoder {
                 },
             )),
         );
-        let mut writers = self.columns.create_column_writers(0)?.into_iter();
+        let mut chunks = ColumnChunks::new(
+            &self.schema,
+            &self.properties,
+            self.columns.create_column_writers(0)?,
+            PageCodec::new(self.compression)?,
+            row_group,
+        );
         for (index, field) in self.arrow_schema.fields().iter().enumerate() {
-            let array = column(rows, index, field.data_type()).map_err(ParquetError::from)?;
-            for (leaf, mut writer) in compute_leaves(field, &array)?.iter().zip(&mut writers) {
-                writer.write(leaf)?;
-                writer.close()?.append_to_row_group(&mut row_group)?;
+            if let Some(mut texts) = TextColumn::new(rows, index) {
+                chunks.append_texts(|chunk| texts.write(chunk))?;
+            } else if let Some(mut map) = TextMap::new(rows, index, field.is_nullable()) {
+                chunks.append_texts(|chunk| map.write_keys(chunk))?;
+                chunks.append_texts(|chunk| map.write_values(chunk))?;
+            } else {
+                let array = column(rows, index, field.data_type()).map_err(ParquetError::from)?;
+                chunks.append(field, &array)?;
             }
         }
-        row_group.close()?;
+        chunks.close()?;
         Ok(RowGroup {
             bytes: bytes.into_inner()?,
             entry: closed.expect("closing a row group calls back with its metadata"),
@@ -175,18 +185,12 @@ fn properties(
     schema: &SchemaDescriptor,
     metadata: Vec<(String, String)>,
 ) -> Result<WriterProperties, ParquetError> {
-    let compression = match options.compression {
-        ParquetCompression::Zstd => Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?),
-        ParquetCompression::Snappy => Compression::SNAPPY,
-        ParquetCompression::Gzip => Compression::GZIP(GzipLevel::try_new(GZIP_LEVEL)?),
-        ParquetCompression::None => Compression::UNCOMPRESSED,
-    };
     let metadata = metadata
         .into_iter()
         .map(|(key, value)| KeyValue::new(key, value));
     let properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(compression)
+        .set_compression(page_codec::compression(options.compression)?)
         .set_coerce_types(true)
         .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(metadata.collect()));

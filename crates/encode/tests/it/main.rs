@@ -7,5 +7,6 @@ mod fixtures;
 mod forms;
 mod json;
 mod parquet;
+mod parquet_texts;
 mod refused;
 mod resume;

@@ -10,12 +10,17 @@ use crate::plain;
 /// A dictionary page in the making.
 pub(crate) struct Dictionary {
     hasher: DefaultHashBuilder,
-    /// The places of the texts.
-    places: HashTable<u32>,
+    places: HashTable<Place>,
     /// Where each text begins in the page, and where the next one would.
     starts: Vec<usize>,
     /// The texts as the format's encoding `PLAIN` has them.
     page: Vec<u8>,
+}
+
+/// Where a text is. With its hash, so that none is made again when the table grows.
+struct Place {
+    hash: u64,
+    place: u32,
 }
 
 impl Dictionary {
@@ -37,16 +42,14 @@ impl Dictionary {
             page,
         } = self;
         let hash = hasher.hash_one(text);
-        let is_it = |place: &u32| at(page, starts, *place) == text;
-        if let Some(place) = places.find(hash, is_it) {
-            return *place;
+        let is_it = |it: &Place| it.hash == hash && at(page, starts, it.place) == text;
+        if let Some(it) = places.find(hash, is_it) {
+            return it.place;
         }
         let place = u32::try_from(starts.len() - 1).expect("a page is far smaller than 4 GiB");
         plain::write(text, page);
         starts.push(page.len() + plain::LENGTH_BYTES);
-        places.insert_unique(hash, place, |place| {
-            hasher.hash_one(at(page, starts, *place))
-        });
+        places.insert_unique(hash, Place { hash, place }, |it| it.hash);
         place
     }
 

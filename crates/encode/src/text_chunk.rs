@@ -19,6 +19,9 @@ use crate::hybrid;
 use crate::page_codec::PageCodec;
 use crate::plain;
 
+/// After how many texts a dictionary must be worth it.
+const TRIAL: usize = 1024;
+
 /// Writes a column chunk.
 pub(crate) struct TextChunk<'a> {
     column: ColumnDescPtr,
@@ -63,6 +66,7 @@ struct OpenPage {
 struct Totals {
     rows: u64,
     values: i64,
+    texts: usize,
     compressed: usize,
     uncompressed: usize,
     coded_pages: i32,
@@ -131,15 +135,20 @@ impl<'a> TextChunk<'a> {
         }
     }
 
-    /// Ends the page when it is full, and the dictionary when it has grown too large.
+    /// Ends the page when it is full, and the dictionary when it has grown too large, or most texts are
+    /// new to it.
     fn make_room(&mut self) -> Result<(), ParquetError> {
         let Limits {
             page_bytes,
             page_rows,
             dictionary_bytes,
         } = self.limits;
-        let is_outgrown = self.is_coded && self.dictionary.page().len() > dictionary_bytes;
         let page = &self.page;
+        let distinct = self.dictionary.len();
+        let texts = self.totals.texts + page.texts;
+        let is_vain = texts >= TRIAL && distinct > texts / 4 * 3;
+        let is_outgrown =
+            self.is_coded && (is_vain || self.dictionary.page().len() > dictionary_bytes);
         let packed = page.places.len() * usize::from(self.width()) / 8;
         if is_outgrown || page.rows >= page_rows || page.plain.len() + packed >= page_bytes {
             self.end_page()?;
@@ -198,6 +207,7 @@ impl<'a> TextChunk<'a> {
             i32::try_from(written.compressed_size)?,
         );
         self.totals.rows += page.rows as u64;
+        self.totals.texts += page.texts;
         self.totals.values += i64::from(written.num_values);
         self.totals.add(&written);
         page.clear();

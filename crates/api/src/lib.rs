@@ -15,6 +15,7 @@ mod parameters;
 mod problem;
 mod proxies;
 mod rate;
+mod readable;
 mod router;
 pub mod routes;
 mod scrape;

@@ -84,12 +84,16 @@ macro_rules! select_schedules {
     };
 }
 
-/// Returns the schedules that somebody may reach, oldest first.
+/// Returns the schedules that somebody may reach, oldest first. A row that cannot be read is an error of
+/// its own.
 ///
 /// # Errors
 ///
-/// When Postgres fails, or a row cannot be read.
-pub async fn list(conn: &mut PgConnection, scope: Scope) -> Result<Vec<Schedule>, StoreError> {
+/// When Postgres fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    scope: Scope,
+) -> Result<Vec<Result<Schedule, StoreError>>, StoreError> {
     let rows = select_schedules!(
         "WHERE organization_id = $1 AND user_id = COALESCE($2, user_id)
          ORDER BY created_at, schedule_id",
@@ -98,7 +102,7 @@ pub async fn list(conn: &mut PgConnection, scope: Scope) -> Result<Vec<Schedule>
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Schedule::try_from).collect()
+    Ok(rows.into_iter().map(Schedule::try_from).collect())
 }
 
 /// Returns a schedule that somebody may reach; any other is as good as none.

@@ -21,4 +21,4 @@ pub mod uploads;
 
 pub use error::StoreError;
 pub use pool::{MIGRATOR, PostgresConfig, acquire, connect, migrate, ping};
-pub use sqlx::{PgConnection, PgPool};
+pub use sqlx::{PgConnection, PgPool, PgTransaction};

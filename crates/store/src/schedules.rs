@@ -159,15 +159,21 @@ pub struct Due {
     pub now: DateTime<Utc>,
 }
 
-/// Locks the schedule that has been due for longest, past those that others have locked. What becomes of
-/// it is to be noted in the same transaction, with [`advance`].
+/// Locks the schedule that has been due for longest, past those that others have locked and those that
+/// are `put_off`. What becomes of it is to be noted in the same transaction, with [`advance`].
 ///
 /// # Errors
 ///
 /// When Postgres fails. A row that cannot be read is [`StoreError::CorruptSchedule`].
-pub async fn lock_due(tx: &mut PgConnection) -> Result<Option<Due>, StoreError> {
+pub async fn lock_due(
+    tx: &mut PgConnection,
+    put_off: &[ScheduleId],
+) -> Result<Option<Due>, StoreError> {
+    let put_off: Vec<_> = put_off.iter().map(|schedule| schedule.as_uuid()).collect();
     let row = select_schedules!(
-        "WHERE next_run_at <= now() ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        "WHERE next_run_at <= now() AND schedule_id <> ALL($1)
+         ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        &put_off,
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -226,21 +232,6 @@ pub async fn advance(
         next_run_at,
     )
     .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Keeps a schedule that cannot be read from being the first in the queue for ever.
-///
-/// # Errors
-///
-/// When Postgres fails.
-pub async fn park(conn: &mut PgConnection, schedule: ScheduleId) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE export_schedules SET next_run_at = NULL WHERE schedule_id = $1",
-        schedule.as_uuid(),
-    )
-    .execute(conn)
     .await?;
     Ok(())
 }

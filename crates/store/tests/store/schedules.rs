@@ -132,18 +132,18 @@ async fn two_processes_never_get_the_same_run() -> Result<()> {
     let schedule = inserted(&db).await?;
     let (mut one, mut two) = (db.conn().await?, db.conn().await?);
     let mut first = one.begin().await?;
-    let due = schedules::lock_due(&mut first).await?.expect("it is due");
+    let due = schedules::lock_due(&mut first, &[]).await?.expect("it is due");
     assert_eq!(due.schedule.id, schedule.id);
     assert_eq!(due.run_at, schedule.next_run_at);
     let mut second = two.begin().await?;
-    assert!(schedules::lock_due(&mut second).await?.is_none());
+    assert!(schedules::lock_due(&mut second, &[]).await?.is_none());
 
     let job = job_of(&db, schedule.id, due.run_at);
     schedules::make(&mut first, job.clone()).await?;
     let next = due.now + TimeDelta::hours(1);
     schedules::advance(&mut first, schedule.id, due.run_at, Ok(job.id), Some(next)).await?;
     first.commit().await?;
-    assert!(schedules::lock_due(&mut second).await?.is_none());
+    assert!(schedules::lock_due(&mut second, &[]).await?.is_none());
     second.rollback().await?;
 
     let read = schedules::get(&mut one, db.scope(), schedule.id).await?;
@@ -163,7 +163,7 @@ async fn a_user_who_is_gone_fails_the_run_and_not_the_transaction() -> Result<()
     let schedule = inserted(&db).await?;
     let mut conn = db.conn().await?;
     let mut tx = conn.begin().await?;
-    let due = schedules::lock_due(&mut tx).await?.expect("it is due");
+    let due = schedules::lock_due(&mut tx, &[]).await?.expect("it is due");
     let mut job = job_of(&db, schedule.id, due.run_at);
     job.user = Uuid::new_v4().into();
     let refused = schedules::make(&mut tx, job).await;
@@ -193,13 +193,12 @@ async fn a_schedule_that_cannot_be_read_does_not_hold_up_the_others() -> Result<
     .execute(&db.pool)
     .await?;
     let mut conn = db.conn().await?;
-    let error = schedules::lock_due(&mut conn).await.unwrap_err();
+    let error = schedules::lock_due(&mut conn, &[]).await.unwrap_err();
     let StoreError::CorruptSchedule { schedule } = error else {
         panic!("{error:?}")
     };
     assert_eq!(schedule, broken.id);
-    schedules::park(&mut conn, schedule).await?;
-    let due = schedules::lock_due(&mut conn)
+    let due = schedules::lock_due(&mut conn, &[schedule])
         .await?
         .expect("the other one");
     assert_eq!(due.schedule.id, sound.id);

@@ -8,9 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use devstack::{Received, Receiver, Reply};
 use e2e::{ADMIN, Api, Job, World, eventually};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::net::TcpListener;
 
 use crate::exports::events;
 
@@ -173,13 +174,46 @@ async fn a_receiver_that_hangs_holds_up_no_other() -> Result<()> {
     let journey = Journey::new().await?;
     let _worker = journey.worker(&[]).await?;
     // Takes connections and never says a word.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
     let silent = format!("https://{}/", listener.local_addr()?);
     let hanging = journey.accepted(&silent).await?;
     let _connection = listener.accept().await?;
     let id = journey.accepted(&journey.receiver.url("/")).await?;
     journey.ended(&id, "webhook", "SENT").await?;
     journey.ended(&hanging, "email", "SENT").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn receivers_of_one_organization_that_hang_leave_room_for_another() -> Result<()> {
+    let journey = Journey::new().await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let silent = format!("https://{}/", listener.local_addr()?);
+    // As many as a worker calls at once, and more.
+    let mut last = String::new();
+    for _ in 0..20 {
+        last = journey.accepted(&silent).await?;
+    }
+    let patient = [
+        ("EXPORT__NOTIFY__WEBHOOK_TIMEOUT_MS", "600000"),
+        ("EXPORT__NOTIFICATIONS__LEASE_S", "600"),
+    ];
+    let _worker = journey.worker(&patient).await?;
+    journey.api.completed(&last).await?;
+    let _connection = listener.accept().await?;
+
+    let theirs = &journey.world.theirs;
+    let mut body = calling(&journey.receiver.url("/theirs"));
+    body["data_type"] = json!("logs");
+    body["format"] = json!("csv");
+    body["start_time"] = json!("2026-01-01T00:00:00Z");
+    body["end_time"] = json!("2026-01-02T00:00:00Z");
+    let path = "/api/v1/export";
+    let posted = journey.api.send_as(theirs, Method::POST, path, Some(&body));
+    let job: Job = posted.await?.json().await?;
+    let id = job["job_id"].as_str().context("an id")?;
+    journey.ended(id, "webhook", "SENT").await?;
+    assert_eq!(journey.receiver.received()[0].path, "/theirs");
     Ok(())
 }
 

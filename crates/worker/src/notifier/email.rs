@@ -72,6 +72,7 @@ impl Courier for EmailCourier {
 
     const CHANNEL: Channel = Channel::Email;
     const AT_ONCE: usize = 1;
+    const OF_ONE_ORGANIZATION: usize = 1;
 
     async fn deliver(&self, due: &DueNotification) -> Result<(), EmailError> {
         let date = self.clock.now();

@@ -114,8 +114,8 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     /// The name of the claim that holds the organization.
     pub organization_claim: String,
-    /// The name of the claim that holds permissions or roles; without one everybody may create and
-    /// read.
+    /// The name of the claim that holds permissions or roles; without one everybody may do what
+    /// concerns nobody else.
     pub permissions_claim: Option<String>,
     /// What the roles that the claim may name are permitted to do.
     pub roles: HashMap<String, Vec<Permission>>,

@@ -26,7 +26,7 @@ mod watch;
 
 pub use app::{App, SetupError};
 pub use auth::{
-    Admin, AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
+    Admin, AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier, WebhookOwner,
 };
 pub use client::Client;
 pub use config::{AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig};

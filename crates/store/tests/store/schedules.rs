@@ -2,9 +2,7 @@
 
 use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{
-    JobId, Schedule, ScheduleErrorCode, ScheduleFailure, ScheduleId, ScheduleRequest,
-};
+use domain::{JobId, Schedule, ScheduleErrorCode, ScheduleFailure, ScheduleId, ScheduleRequest};
 use serde_json::json;
 use sqlx::Connection;
 use store::jobs::{self, NewJob, Run, Scope};
@@ -102,10 +100,7 @@ async fn a_schedule_is_out_of_reach_of_others() -> Result<()> {
     }
     let admin = Scope { user: None, ..own };
     let read = schedules::get(&mut conn, admin, schedule).await?;
-    assert_eq!(
-        list(&mut conn, admin).await?,
-        [read.expect("it is there")]
-    );
+    assert_eq!(list(&mut conn, admin).await?, [read.expect("it is there")]);
     assert!(schedules::delete(&mut conn, admin, schedule).await?);
     Ok(())
 }
@@ -132,7 +127,9 @@ async fn two_processes_never_get_the_same_run() -> Result<()> {
     let schedule = inserted(&db).await?;
     let (mut one, mut two) = (db.conn().await?, db.conn().await?);
     let mut first = one.begin().await?;
-    let due = schedules::lock_due(&mut first, &[]).await?.expect("it is due");
+    let due = schedules::lock_due(&mut first, &[])
+        .await?
+        .expect("it is due");
     assert_eq!(due.schedule.id, schedule.id);
     assert_eq!(due.run_at, schedule.next_run_at);
     let mut second = two.begin().await?;

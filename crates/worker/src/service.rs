@@ -37,7 +37,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     metrics::describe();
-    let pool = store::connect(&config.postgres, "export-worker").context("postgres")?;
+    let pool = store::connect_to_claim(&config.postgres, "export-worker").context("postgres")?;
     let sink = Sink::new(&config.s3).await.context("s3")?;
     let leavings = Arc::new(Notify::new());
     let (news, told) = watch::channel(());

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use devstack::{Received, Receiver, Reply};
 use e2e::{ADMIN, Api, Job, World, eventually};
 use hmac::{Hmac, KeyInit as _, Mac as _};
-use reqwest::{Method, StatusCode};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
@@ -203,16 +203,9 @@ async fn receivers_of_one_organization_that_hang_leave_room_for_another() -> Res
     let _connection = listener.accept().await?;
 
     let theirs = &journey.world.theirs;
-    let mut body = calling(&journey.receiver.url("/theirs"));
-    body["data_type"] = json!("logs");
-    body["format"] = json!("csv");
-    body["start_time"] = json!("2026-01-01T00:00:00Z");
-    body["end_time"] = json!("2026-01-02T00:00:00Z");
-    let path = "/api/v1/export";
-    let posted = journey.api.send_as(theirs, Method::POST, path, Some(&body));
-    let job: Job = posted.await?.json().await?;
-    let id = job["job_id"].as_str().context("an id")?;
-    journey.ended(id, "webhook", "SENT").await?;
+    let webhook = calling(&journey.receiver.url("/theirs"));
+    let id = journey.api.accepted_as(theirs, &webhook).await?;
+    journey.ended(&id, "webhook", "SENT").await?;
     assert_eq!(journey.receiver.received()[0].path, "/theirs");
     Ok(())
 }

@@ -123,11 +123,14 @@ pub async fn run(
         // A server that hangs: it is told again, under the same id.
         hard.run_until_cancelled(Box::pin(both)).await;
     };
+    let cleaning = async {
+        hard.run_until_cancelled(cleaner.run(soft.clone())).await;
+    };
     let working = async {
         tokio::join!(
             claims.run(awake, soft.clone()),
             scheduler.run(soft.clone()),
-            cleaner.run(soft.clone()),
+            cleaning,
             cleaner.sweep(soft.clone()),
             notifying,
             queue::consume(&config.redis, &owner, soft.clone(), wake),

@@ -121,25 +121,21 @@ impl Api {
         Ok((answer.status(), answer.json().await?))
     }
 
-    /// Asks for an export of 2026-01-01 and returns the status and the answer. `body` has what is
-    /// not the default.
+    /// Asks for an export and returns the status and the answer. `body` has what is not as in
+    /// [`whole_request`].
     ///
     /// # Errors
     ///
     /// When the answer is no JSON.
     pub async fn post(&self, body: &Value) -> Result<(StatusCode, Value)> {
-        let mut whole = json!({
-            "data_type": "logs",
-            "format": "csv",
-            "start_time": "2026-01-01T00:00:00Z",
-            "end_time": "2026-01-02T00:00:00Z",
-        });
-        for (name, value) in body.as_object().context("an object")? {
-            whole[name] = value.clone();
-        }
-        let answer = self
-            .send(Method::POST, "/api/v1/export", Some(&whole))
-            .await?;
+        self.post_with(&self.token, body).await
+    }
+
+    async fn post_with(&self, token: &str, body: &Value) -> Result<(StatusCode, Value)> {
+        let body = whole_request(body)?;
+        let path = "/api/v1/export";
+        let answer = self.send_with(token, Method::POST, path, Some(&body));
+        let answer = answer.await?;
         Ok((answer.status(), answer.json().await?))
     }
 
@@ -149,10 +145,17 @@ impl Api {
     ///
     /// When it is not.
     pub async fn accepted(&self, body: &Value) -> Result<String> {
-        let (status, answer) = self.post(body).await?;
-        ensure!(status == StatusCode::ACCEPTED, "{status}: {answer}");
-        ensure!(answer["status"] == "PENDING", "{answer}");
-        Ok(answer["job_id"].as_str().context("an id")?.to_owned())
+        accepted(self.post(body).await?)
+    }
+
+    /// Does the same as the user of a tenant.
+    ///
+    /// # Errors
+    ///
+    /// When it is not.
+    pub async fn accepted_as(&self, tenant: &Tenant, body: &Value) -> Result<String> {
+        let token = token(&self.secret, tenant)?;
+        accepted(self.post_with(&token, body).await?)
     }
 
     /// Returns a job.
@@ -283,6 +286,30 @@ impl Api {
             bytes: answer.bytes().await?.into(),
         })
     }
+}
+
+/// Returns a request for an export of 2026-01-01, with `body` over it.
+///
+/// # Errors
+///
+/// When `body` is no object.
+pub fn whole_request(body: &Value) -> Result<Value> {
+    let mut whole = json!({
+        "data_type": "logs",
+        "format": "csv",
+        "start_time": "2026-01-01T00:00:00Z",
+        "end_time": "2026-01-02T00:00:00Z",
+    });
+    for (name, value) in body.as_object().context("an object")? {
+        whole[name] = value.clone();
+    }
+    Ok(whole)
+}
+
+fn accepted((status, answer): (StatusCode, Value)) -> Result<String> {
+    ensure!(status == StatusCode::ACCEPTED, "{status}: {answer}");
+    ensure!(answer["status"] == "PENDING", "{answer}");
+    Ok(answer["job_id"].as_str().context("an id")?.to_owned())
 }
 
 /// Makes a token of a tenant's user that holds for an hour.

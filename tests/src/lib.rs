@@ -8,7 +8,7 @@ mod metrics;
 mod proxy;
 mod world;
 
-pub use api::{Api, Download, Job, token};
+pub use api::{Api, Download, Job, token, whole_request};
 pub use clickhouse::ClickHouse;
 pub use collector::{Collector, Span};
 pub use metrics::{Family, Scrape};

@@ -143,7 +143,7 @@ impl App {
 
     /// Prepares the answer to Prometheus: what was counted, and how the queue is.
     pub fn scrape(&self, counted: Metrics) -> Scrape {
-        Scrape::new(counted, self.pool.clone())
+        Scrape::new(counted, self.pool.clone(), self.quotas.running())
     }
 
     /// Waits for what goes on in the background. To be called when no request is served anymore.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU16, NonZeroU64};
 
 use domain::{FilterLimits, RequestLimits};
 use ipnet::IpNet;
@@ -114,8 +114,8 @@ pub struct AuthConfig {
     pub audience: Option<String>,
     /// The name of the claim that holds the organization.
     pub organization_claim: String,
-    /// The name of the claim that holds permissions or roles; without one everybody may create and
-    /// read.
+    /// The name of the claim that holds permissions or roles; without one everybody may do what
+    /// concerns nobody else.
     pub permissions_claim: Option<String>,
     /// What the roles that the claim may name are permitted to do.
     pub roles: HashMap<String, Vec<Permission>>,
@@ -161,6 +161,9 @@ pub struct EstimateConfig {
     pub count_timeout_ms: u64,
     /// How many are made at the same time, on this process.
     pub max_concurrent: u16,
+    /// Bytes of rows that an export is taken to read, encode and store in a second, where no earlier
+    /// ones say how long it takes.
+    pub sample_bytes_per_s: NonZeroU64,
 }
 
 impl LimitsConfig {

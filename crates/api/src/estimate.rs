@@ -2,6 +2,7 @@
 
 mod file;
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use domain::Output;
@@ -26,6 +27,7 @@ pub(crate) struct Estimator {
     clickhouse: ClickHouse,
     room: Semaphore,
     limit: Duration,
+    sample_bytes_per_s: NonZeroU64,
 }
 
 /// What an export would be at this moment. Every member is always there.
@@ -43,8 +45,9 @@ pub(crate) struct Estimate {
     /// What bytes and seconds are derived from. `exports`: the medians of what a row took in earlier
     /// exports that differ in their window and filters only, the nine that are closest in rows among
     /// the latest ones of the organization or, where it has none, of all. `sample`: there are none, so
-    /// a thousand rows were measured, and the rest is as with other telemetry: a file takes so much of
-    /// what its rows take in memory, 100 MB of which take a second. Null where they were not found in time.
+    /// this is a rough guess, which can be several times too high or too low: a thousand rows were
+    /// measured, and a file is taken to have a fixed part of what they take in memory, and to be made
+    /// at a fixed speed. Null where they were not found in time.
     pub(crate) basis: Option<Basis>,
 }
 
@@ -54,6 +57,7 @@ impl Estimator {
             clickhouse,
             room: Semaphore::new(config.max_concurrent.into()),
             limit: Duration::from_millis(config.count_timeout_ms),
+            sample_bytes_per_s: config.sample_bytes_per_s,
         }
     }
 
@@ -81,7 +85,8 @@ impl Estimator {
         let (count, file) = if costs.is_empty() {
             let sample = self.clickhouse.sample(query, self.limit);
             let (count, sample) = tokio::try_join!(count, sample)?;
-            let of_rows = |rows| FileEstimate::of_sample(sample, output, rows);
+            let of_rows =
+                |rows| FileEstimate::of_sample(sample, output, rows, self.sample_bytes_per_s);
             (count, count.and_then(|count| of_rows(count.rows)))
         } else {
             let count = count.await?;

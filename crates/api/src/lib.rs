@@ -15,6 +15,7 @@ mod parameters;
 mod problem;
 mod proxies;
 mod rate;
+mod readable;
 mod router;
 pub mod routes;
 mod scrape;
@@ -26,6 +27,7 @@ mod watch;
 pub use app::{App, SetupError};
 pub use auth::{
     Admin, AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
+    WebhookOwner,
 };
 pub use client::Client;
 pub use config::{AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig};

@@ -24,7 +24,7 @@ pub(crate) fn describe() {
     describe_gauge!(JOBS, "Jobs that have not ended; due ones wait for a worker");
     describe_gauge!(
         OLDEST_DUE,
-        "For how long the oldest due job has waited for a worker"
+        "For how long the oldest due job has waited for a worker, but for those that a quota holds back"
     );
     describe_gauge!(
         QUEUE_KNOWN,

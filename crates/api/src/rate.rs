@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use axum::http::{HeaderName, Method};
+use axum::http::HeaderName;
 use domain::OrganizationId;
 use store::rates::{self, Rate, Standing};
 use store::{PgPool, StoreError};
@@ -45,31 +45,30 @@ impl RateLimits {
         }
     }
 
-    /// Takes a request of an organization; nothing where there is no limit.
-    pub(crate) async fn take(
+    /// Takes a request for an export; nothing where there is no limit.
+    pub(crate) async fn take_create(
         &self,
         pool: &PgPool,
         organization: OrganizationId,
-        method: &Method,
     ) -> Result<Option<Left>, StoreError> {
-        let left = |policy, rate, standing| Left {
-            policy,
-            rate,
-            standing,
+        let Some(rate) = self.create else {
+            return Ok(None);
         };
-        if *method == Method::POST {
-            let Some(rate) = self.create else {
-                return Ok(None);
-            };
-            let mut conn = store::acquire(pool).await?;
-            let standing = rates::take(&mut conn, organization, rate).await?;
-            return Ok(Some(left("create", rate, standing)));
-        }
-        let taken = self.other.map(|rate| {
-            let standing = self.take_here(organization, rate, Instant::now());
-            left("other", rate, standing)
-        });
-        Ok(taken)
+        let mut conn = store::acquire(pool).await?;
+        Ok(Some(Left {
+            policy: "create",
+            rate,
+            standing: rates::take(&mut conn, organization, rate).await?,
+        }))
+    }
+
+    /// Takes any other request; nothing where there is no limit.
+    pub(crate) fn take_other(&self, organization: OrganizationId) -> Option<Left> {
+        self.other.map(|rate| Left {
+            policy: "other",
+            rate,
+            standing: self.take_here(organization, rate, Instant::now()),
+        })
     }
 
     /// Does for this process what [`rates::take`] does for all.

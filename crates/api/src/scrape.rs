@@ -12,6 +12,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use runtime::metrics::Metrics;
 use store::jobs::Queue;
+use store::quotas::RunningLimits;
 use store::{PgPool, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
@@ -31,17 +32,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct Scrape {
     counted: Metrics,
     pool: PgPool,
+    limits: RunningLimits,
     /// When Postgres was asked last. Held while it is, so that it is never asked twice at once.
     asked: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Scrape {
-    /// Prepares the answer of what was counted, and of the queue in a database.
-    pub(crate) fn new(counted: Metrics, pool: PgPool) -> Self {
+    /// Prepares the answer of what was counted, and of the queue in a database, from which workers take
+    /// jobs within `limits`.
+    pub(crate) fn new(counted: Metrics, pool: PgPool, limits: RunningLimits) -> Self {
         metrics::describe();
         Self {
             counted,
             pool,
+            limits,
             asked: Arc::default(),
         }
     }
@@ -79,7 +83,7 @@ impl Scrape {
 
     async fn queue(&self) -> Result<Queue, StoreError> {
         let mut connection = store::acquire(&self.pool).await?;
-        store::jobs::queue(&mut connection).await
+        store::jobs::queue(&mut connection, &self.limits).await
     }
 }
 

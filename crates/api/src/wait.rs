@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::Method;
 use domain::Violation;
 
@@ -11,11 +11,18 @@ use crate::parameters::Parameters;
 /// The longest wait. Many proxies end a silent connection after a minute.
 const LONGEST: u64 = 60;
 
-/// Returns how long a request is to wait, which only those do that read.
+/// The route of an export; what it answers to those that read can be waited for, and nothing else.
+const ROUTE: &str = "/api/v1/export/{id}";
+
+/// Returns how long a request is to wait.
 pub(crate) fn of(request: &Request) -> Duration {
-    match *request.method() {
-        Method::GET | Method::HEAD => parse(request.uri().query()).unwrap_or_default(),
-        _ => Duration::ZERO,
+    let route = request.extensions().get::<MatchedPath>();
+    let can_wait = matches!(*request.method(), Method::GET | Method::HEAD)
+        && route.is_some_and(|route| route.as_str() == ROUTE);
+    if can_wait {
+        parse(request.uri().query()).unwrap_or_default()
+    } else {
+        Duration::ZERO
     }
 }
 

@@ -5,10 +5,9 @@
 
 mod parse;
 
-use std::fmt;
-
 use serde_json::{Number, Value};
 
+use crate::closed_set::closed_set;
 use crate::violation::{Pointer, Violation};
 
 /// A condition on a row.
@@ -48,65 +47,37 @@ pub enum Scalar {
     Bool(bool),
 }
 
-macro_rules! ops {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// The operator of a comparison.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Op { $($(#[$doc])* $name,)* }
-
-        impl Op {
-            /// Every operator.
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            /// Every operator, as it stands in a request.
-            pub const NAMES: &[&str] = &[$($text,)*];
-
-            /// Returns the operator as it stands in a request.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-
-            fn parse(text: &str) -> Option<Self> {
-                match text { $($text => Some(Self::$name),)* _ => None }
-            }
-        }
-    };
-}
-
-ops! {
-    /// Equal.
-    Eq = "eq",
-    /// Not equal.
-    Ne = "ne",
-    /// One of.
-    In = "in",
-    /// None of.
-    NotIn = "not_in",
-    /// Greater.
-    Gt = "gt",
-    /// Greater or equal.
-    Gte = "gte",
-    /// Less.
-    Lt = "lt",
-    /// Less or equal.
-    Lte = "lte",
-    /// Holds the text.
-    Contains = "contains",
-    /// Holds the text, upper and lower case alike.
-    IContains = "icontains",
-    /// Begins with the text.
-    StartsWith = "starts_with",
-    /// Ends with the text.
-    EndsWith = "ends_with",
-    /// Matches the regular expression (RE2).
-    Matches = "matches",
-    /// Is there: a key in its map, a value that is not NULL. With `false`, is not there.
-    Exists = "exists",
-}
-
-impl fmt::Display for Op {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+closed_set! {
+    /// The operator of a comparison.
+    Op {
+        /// Equal.
+        Eq = "eq",
+        /// Not equal.
+        Ne = "ne",
+        /// One of.
+        In = "in",
+        /// None of.
+        NotIn = "not_in",
+        /// Greater.
+        Gt = "gt",
+        /// Greater or equal.
+        Gte = "gte",
+        /// Less.
+        Lt = "lt",
+        /// Less or equal.
+        Lte = "lte",
+        /// Holds the text.
+        Contains = "contains",
+        /// Holds the text, upper and lower case alike.
+        IContains = "icontains",
+        /// Begins with the text.
+        StartsWith = "starts_with",
+        /// Ends with the text.
+        EndsWith = "ends_with",
+        /// Matches the regular expression (RE2).
+        Matches = "matches",
+        /// Is there: a key in its map, a value that is not NULL. With `false`, is not there.
+        Exists = "exists",
     }
 }
 

@@ -77,14 +77,15 @@ impl ExportJob {
     /// Returns the job as it was when it had just been requested.
     #[must_use]
     pub fn as_requested(self) -> Self {
-        Self::requested(
-            self.id,
-            self.user,
-            self.organization,
-            self.request,
-            self.trace,
-            self.created_at,
-        )
+        Self {
+            state: JobState::Pending,
+            progress: Progress::default(),
+            rows_exported: 0,
+            rows_estimated: None,
+            started_at: None,
+            updated_at: self.created_at,
+            ..self
+        }
     }
 }
 

@@ -22,4 +22,4 @@ pub use multipart::{UploadId, UploadedPart};
 pub use object::ObjectKind;
 pub use part_buffer::{Part, PartBuffer};
 pub use part_uploads::PartUploads;
-pub use presign::PresignedUrl;
+pub use presign::{LinkMethod, PresignedUrl};

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::presigning::{PresignedRequest, PresigningConfig};
+use aws_sdk_s3::presigning::PresigningConfig;
 use domain::{Clock, SystemClock};
 
 use crate::client::Sink;
@@ -33,20 +33,13 @@ impl fmt::Debug for PresignedUrl {
     }
 }
 
-/// What signs one link.
-struct Signer {
-    client: Client,
-    config: PresigningConfig,
-    expires_in: Duration,
-}
-
-impl Signer {
-    fn link(self, request: &PresignedRequest) -> PresignedUrl {
-        PresignedUrl {
-            url: request.uri().to_owned(),
-            expires_in: self.expires_in,
-        }
-    }
+/// What a link is for: a signature holds for one method only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkMethod {
+    /// To download the object.
+    Get,
+    /// To see its headers.
+    Head,
 }
 
 impl Sink {
@@ -60,50 +53,44 @@ impl Sink {
     /// [`SinkError::Unavailable`] when there are no credentials.
     pub async fn presign(
         &self,
+        method: LinkMethod,
         key: &str,
         kind: &ObjectKind,
         ttl: Duration,
     ) -> Result<PresignedUrl, SinkError> {
-        let signer = self.signer("GetObject", ttl).await?;
-        let request = signer
-            .client
-            .get_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .response_content_type(&kind.content_type)
-            .response_content_disposition(kind.disposition())
-            .presigned(signer.config.clone())
-            .await
-            .map_err(SinkError::of("GetObject"))?;
-        Ok(signer.link(&request))
+        let operation = match method {
+            LinkMethod::Get => "GetObject",
+            LinkMethod::Head => "HeadObject",
+        };
+        let (client, config) = self.signer(operation, ttl).await?;
+        // Each operation has a type of its own.
+        macro_rules! sign {
+            ($request:expr) => {
+                $request
+                    .bucket(&self.bucket)
+                    .key(key)
+                    .response_content_type(&kind.content_type)
+                    .response_content_disposition(kind.disposition())
+                    .presigned(config.clone())
+                    .await
+                    .map_err(SinkError::of(operation))?
+            };
+        }
+        let request = match method {
+            LinkMethod::Get => sign!(client.get_object()),
+            LinkMethod::Head => sign!(client.head_object()),
+        };
+        Ok(PresignedUrl {
+            url: request.uri().to_owned(),
+            expires_in: config.expires(),
+        })
     }
 
-    /// Signs a link to the headers of an object: a signature holds for one method only.
-    ///
-    /// # Errors
-    ///
-    /// [`SinkError::Unavailable`] when there are no credentials.
-    pub async fn presign_head(
+    async fn signer(
         &self,
-        key: &str,
-        kind: &ObjectKind,
+        operation: &'static str,
         ttl: Duration,
-    ) -> Result<PresignedUrl, SinkError> {
-        let signer = self.signer("HeadObject", ttl).await?;
-        let request = signer
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .key(key)
-            .response_content_type(&kind.content_type)
-            .response_content_disposition(kind.disposition())
-            .presigned(signer.config.clone())
-            .await
-            .map_err(SinkError::of("HeadObject"))?;
-        Ok(signer.link(&request))
-    }
-
-    async fn signer(&self, operation: &'static str, ttl: Duration) -> Result<Signer, SinkError> {
+    ) -> Result<(Client, PresigningConfig), SinkError> {
         let credentials = self
             .credentials
             .provide_credentials()
@@ -120,11 +107,7 @@ impl Sink {
             .build()
             .map_err(|error| SinkError::unavailable(operation, error))?;
         let client = self.presigner.clone().credentials_provider(credentials);
-        Ok(Signer {
-            client: Client::from_conf(client.build()),
-            config,
-            expires_in,
-        })
+        Ok((Client::from_conf(client.build()), config))
     }
 }
 

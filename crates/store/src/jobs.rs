@@ -23,7 +23,7 @@ use sqlx::PgConnection;
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use costs::{Cost, costs};
 pub use end::{complete, fail, release, retry};
-pub use list::{Listing, Position, list};
+pub use list::{Listed, Listing, Position, list};
 pub use queue::{Queue, queue};
 pub(crate) use row::{bigint, load};
 pub use scope::{Scope, get};

@@ -20,5 +20,5 @@ pub mod schedules;
 pub mod uploads;
 
 pub use error::StoreError;
-pub use pool::{MIGRATOR, PostgresConfig, acquire, connect, migrate, ping};
-pub use sqlx::{PgConnection, PgPool};
+pub use pool::{MIGRATOR, PostgresConfig, acquire, connect, connect_to_claim, migrate, ping};
+pub use sqlx::{PgConnection, PgPool, PgTransaction};

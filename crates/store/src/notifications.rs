@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::ExportJob;
+use domain::{ExportJob, OrganizationId};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
@@ -95,7 +95,7 @@ pub(crate) async fn add(
 }
 
 /// Takes the notification of a channel that has been due for longest, and counts the attempt. Two
-/// processes never get the same one.
+/// processes never get the same one. Those of organizations that are `full` stay.
 ///
 /// # Errors
 ///
@@ -105,13 +105,18 @@ pub async fn claim_due(
     conn: &mut PgConnection,
     channel: Channel,
     lease: Duration,
+    full: &[OrganizationId],
 ) -> Result<Option<DueNotification>, StoreError> {
+    let full: Vec<_> = full.iter().map(|full| full.as_uuid()).collect();
     let mut tx = conn.begin().await?;
     let claimed = sqlx::query!(
         "WITH due AS (
              SELECT id FROM notifications
              WHERE status = 'PENDING' AND channel = $2
                AND COALESCE(lease_until, run_after) <= now()
+               -- A subquery for each row, up to the first that fits: the others are not looked at.
+               AND (SELECT organization_id FROM export_jobs AS job
+                    WHERE job.job_id = notifications.job_id) <> ALL($3)
              ORDER BY COALESCE(lease_until, run_after)
              LIMIT 1
              FOR UPDATE SKIP LOCKED
@@ -124,6 +129,7 @@ pub async fn claim_due(
          RETURNING it.id, it.job_id, it.kind, it.attempts, it.token, users.email",
         lease.as_secs_f64(),
         channel.as_str(),
+        &full,
     )
     .fetch_optional(&mut *tx)
     .await?;

@@ -36,6 +36,30 @@ pub struct PostgresConfig {
 ///
 /// [`StoreError::Config`] when the URL is none of Postgres.
 pub fn connect(config: &PostgresConfig, application: &str) -> Result<PgPool, StoreError> {
+    connect_with(config, application, &[])
+}
+
+/// Makes a pool as [`connect`] does, for whoever claims jobs: each statement is planned when it is run.
+///
+/// The queue can grow a thousandfold before Postgres has counted it again, and a plan from before would
+/// look through all of it for each organization.
+///
+/// # Errors
+///
+/// [`StoreError::Config`] when the URL is none of Postgres.
+pub fn connect_to_claim(config: &PostgresConfig, application: &str) -> Result<PgPool, StoreError> {
+    connect_with(
+        config,
+        application,
+        &[("plan_cache_mode", "force_custom_plan")],
+    )
+}
+
+fn connect_with(
+    config: &PostgresConfig,
+    application: &str,
+    settings: &[(&str, &str)],
+) -> Result<PgPool, StoreError> {
     metrics::describe();
     let timeout = config.statement_timeout_ms.to_string();
     let options: PgConnectOptions = config
@@ -47,6 +71,7 @@ pub fn connect(config: &PostgresConfig, application: &str) -> Result<PgPool, Sto
         ("statement_timeout", &timeout),
         ("idle_in_transaction_session_timeout", &timeout),
     ]);
+    let options = options.options(settings.iter().copied());
     Ok(PgPoolOptions::new()
         .max_connections(config.max_connections)
         .acquire_timeout(Duration::from_millis(config.acquire_timeout_ms))

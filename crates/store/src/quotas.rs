@@ -3,6 +3,7 @@
 //! [`check`] belongs into the transaction that makes the job. How many jobs run is for
 //! [`crate::jobs::claim`] to see to, which asks [`QuotasConfig::running`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -91,15 +92,16 @@ impl QuotasConfig {
     /// Returns how many jobs each organization may have at work.
     pub fn running(&self) -> RunningLimits {
         let jobs = |quota: Quota| limit(quota.max_running).map_or(i64::MAX, i64::from);
-        let rules = self.rules.iter();
-        let (organizations, of_each) = rules
+        // Each organization once, however many rules name it.
+        let limits: BTreeMap<_, _> = self
+            .rules
+            .iter()
             .map(|rule| {
-                (
-                    rule.organization.as_uuid(),
-                    jobs(self.of(rule.organization)),
-                )
+                let organization = rule.organization;
+                (organization.as_uuid(), jobs(self.of(organization)))
             })
-            .unzip();
+            .collect();
+        let (organizations, of_each) = limits.into_iter().unzip();
         RunningLimits {
             default: jobs(self.default),
             organizations,

@@ -84,12 +84,16 @@ macro_rules! select_schedules {
     };
 }
 
-/// Returns the schedules that somebody may reach, oldest first.
+/// Returns the schedules that somebody may reach, oldest first. A row that cannot be read is an error of
+/// its own.
 ///
 /// # Errors
 ///
-/// When Postgres fails, or a row cannot be read.
-pub async fn list(conn: &mut PgConnection, scope: Scope) -> Result<Vec<Schedule>, StoreError> {
+/// When Postgres fails.
+pub async fn list(
+    conn: &mut PgConnection,
+    scope: Scope,
+) -> Result<Vec<Result<Schedule, StoreError>>, StoreError> {
     let rows = select_schedules!(
         "WHERE organization_id = $1 AND user_id = COALESCE($2, user_id)
          ORDER BY created_at, schedule_id",
@@ -98,7 +102,7 @@ pub async fn list(conn: &mut PgConnection, scope: Scope) -> Result<Vec<Schedule>
     )
     .fetch_all(conn)
     .await?;
-    rows.into_iter().map(Schedule::try_from).collect()
+    Ok(rows.into_iter().map(Schedule::try_from).collect())
 }
 
 /// Returns a schedule that somebody may reach; any other is as good as none.
@@ -155,15 +159,21 @@ pub struct Due {
     pub now: DateTime<Utc>,
 }
 
-/// Locks the schedule that has been due for longest, past those that others have locked. What becomes of
-/// it is to be noted in the same transaction, with [`advance`].
+/// Locks the schedule that has been due for longest, past those that others have locked and those that
+/// are `put_off`. What becomes of it is to be noted in the same transaction, with [`advance`].
 ///
 /// # Errors
 ///
 /// When Postgres fails. A row that cannot be read is [`StoreError::CorruptSchedule`].
-pub async fn lock_due(tx: &mut PgConnection) -> Result<Option<Due>, StoreError> {
+pub async fn lock_due(
+    tx: &mut PgConnection,
+    put_off: &[ScheduleId],
+) -> Result<Option<Due>, StoreError> {
+    let put_off: Vec<_> = put_off.iter().map(|schedule| schedule.as_uuid()).collect();
     let row = select_schedules!(
-        "WHERE next_run_at <= now() ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        "WHERE next_run_at <= now() AND schedule_id <> ALL($1)
+         ORDER BY next_run_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        &put_off,
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -222,21 +232,6 @@ pub async fn advance(
         next_run_at,
     )
     .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Keeps a schedule that cannot be read from being the first in the queue for ever.
-///
-/// # Errors
-///
-/// When Postgres fails.
-pub async fn park(conn: &mut PgConnection, schedule: ScheduleId) -> Result<(), StoreError> {
-    sqlx::query!(
-        "UPDATE export_schedules SET next_run_at = NULL WHERE schedule_id = $1",
-        schedule.as_uuid(),
-    )
-    .execute(conn)
     .await?;
     Ok(())
 }

@@ -34,16 +34,13 @@ pub struct Cleaner {
 }
 
 impl Cleaner {
-    /// Cleans until `stop`.
+    /// Cleans until `stop`. A round that has begun is ended: nobody else gets what it has taken for a while.
     pub async fn run(&self, stop: CancellationToken) {
         while !stop.is_cancelled() {
-            let more = tokio::select! {
-                done = self.round() => done.unwrap_or_else(|error| {
-                    tracing::warn!(error = &error as &dyn Error, "cleaning has to wait");
-                    false
-                }),
-                () = stop.cancelled() => break,
-            };
+            let more = self.round().await.unwrap_or_else(|error| {
+                tracing::warn!(error = &error as &dyn Error, "cleaning has to wait");
+                false
+            });
             if more {
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Sends the notifications that are due, on a schedule of their own that no job waits for.
 
 mod email;
+mod places;
 mod webhook;
 
 use std::error::Error;
@@ -20,6 +21,8 @@ use crate::config::NotificationConfig;
 use crate::deadline::until;
 use crate::retry::Verdict;
 
+use places::{Place, Places};
+
 pub use email::EmailCourier;
 pub use webhook::WebhookCourier;
 
@@ -32,6 +35,8 @@ pub trait Courier {
     const CHANNEL: Channel;
     /// How many may be on their way at the same moment.
     const AT_ONCE: usize;
+    /// How many of them may be of one organization.
+    const OF_ONE_ORGANIZATION: usize;
 
     /// Delivers one.
     fn deliver(&self, due: &DueNotification) -> impl Future<Output = Result<(), Self::Error>>;
@@ -50,17 +55,19 @@ pub struct Notifier<C> {
 }
 
 /// A notification, and when another process may take it.
-struct Claimed {
+struct Claimed<'a> {
     due: DueNotification,
     until: Instant,
+    _place: Place<'a>,
 }
 
 impl<C: Courier> Notifier<C> {
     /// Sends what is due until `stop`.
     pub async fn run(self, stop: CancellationToken) {
-        let (this, stop) = (&self, &stop);
+        let places = Places::default();
+        let (this, stop, places) = (&self, &stop, &places);
         let due = stream::unfold(self.wake.clone(), move |mut wake| async move {
-            let claimed = this.next(&mut wake, stop).await?;
+            let claimed = this.next(&mut wake, stop, places).await?;
             Some((claimed, wake))
         });
         due.for_each_concurrent(C::AT_ONCE, |claimed| async move {
@@ -75,13 +82,14 @@ impl<C: Courier> Notifier<C> {
     }
 
     /// Waits until a notification is due, and takes it; nothing at `stop`.
-    async fn next(
+    async fn next<'a>(
         &self,
         wake: &mut watch::Receiver<()>,
         stop: &CancellationToken,
-    ) -> Option<Claimed> {
+        places: &'a Places,
+    ) -> Option<Claimed<'a>> {
         while !stop.is_cancelled() {
-            match self.claim().await {
+            match self.claim(places).await {
                 Ok(Some(claimed)) => return Some(claimed),
                 Ok(None) => {}
                 Err(error) => {
@@ -91,6 +99,7 @@ impl<C: Courier> Notifier<C> {
             tokio::select! {
                 // Its other end is there for as long as jobs run, and after that comes `stop`.
                 Ok(()) = wake.changed() => {}
+                () = places.freed() => {}
                 () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
                 () = stop.cancelled() => {}
             }
@@ -98,16 +107,21 @@ impl<C: Courier> Notifier<C> {
         None
     }
 
-    async fn claim(&self) -> Result<Option<Claimed>, StoreError> {
+    async fn claim<'a>(&self, places: &'a Places) -> Result<Option<Claimed<'a>>, StoreError> {
         let lease = Duration::from_secs(self.config.lease_s.get());
         let until = Instant::now() + lease;
+        let full = places.full(C::OF_ONE_ORGANIZATION);
         let mut conn = acquire(&self.pool).await?;
-        let due = notifications::claim_due(&mut conn, C::CHANNEL, lease).await?;
-        Ok(due.map(|due| Claimed { due, until }))
+        let due = notifications::claim_due(&mut conn, C::CHANNEL, lease, &full).await?;
+        Ok(due.map(|due| Claimed {
+            _place: places.take(due.job.organization),
+            due,
+            until,
+        }))
     }
 
     /// Sends a notification and notes how that went.
-    async fn send(&self, claimed: &Claimed) -> Result<(), StoreError> {
+    async fn send(&self, claimed: &Claimed<'_>) -> Result<(), StoreError> {
         let due = &claimed.due;
         let (channel, job) = (C::CHANNEL.as_str(), due.job.id);
         let span = tracing::info_span!(

@@ -1,13 +1,14 @@
 //! Makes jobs of the schedules that are due. Any number of workers may do so at once.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::{
     ExportRequest, JobId, Pointer, RequestLimits, Schedule, ScheduleErrorCode, ScheduleFailure,
-    export_of,
+    ScheduleId, export_of,
 };
 use queue::Wakeups;
 use source::Catalogue;
@@ -15,7 +16,7 @@ use store::events::Actor;
 use store::jobs::{NewJob, Run};
 use store::quotas::{self, QuotasConfig};
 use store::schedules::{self, Due};
-use store::{PgConnection, PgPool, StoreError};
+use store::{PgConnection, PgPool, PgTransaction, StoreError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -35,45 +36,78 @@ pub struct Scheduler {
     pub config: SchedulesConfig,
 }
 
+/// For how many polls a schedule is left alone that could not be run, so that those behind it have their
+/// turn.
+const PUT_OFF: u32 = 12;
+
+/// What became of the schedule that was next.
+enum Turn {
+    /// It has run, or says why not.
+    Over,
+    /// None is due.
+    Nothing,
+    /// It cannot be read, or Postgres refuses what became of it.
+    Failed(ScheduleId, StoreError),
+}
+
 impl Scheduler {
     /// Makes jobs until `stop`.
     pub async fn run(&self, stop: CancellationToken) {
+        let poll_interval = Duration::from_millis(self.config.poll_interval_ms.get());
+        let mut put_off = HashMap::new();
         while !stop.is_cancelled() {
-            match self.run_next().await {
-                Ok(true) => continue,
-                Ok(false) => {}
+            put_off.retain(|_, until| *until > Instant::now());
+            let ids: Vec<_> = put_off.keys().copied().collect();
+            match self.run_next(&ids).await {
+                Ok(Turn::Over) => continue,
+                Ok(Turn::Nothing) => {}
+                Ok(Turn::Failed(schedule, error)) => {
+                    tracing::error!(
+                        schedule.id = %schedule,
+                        error = &error as &dyn Error,
+                        "a schedule is put off"
+                    );
+                    put_off.insert(schedule, Instant::now() + poll_interval * PUT_OFF);
+                    continue;
+                }
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn Error, "schedules have to wait");
                 }
             }
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(self.config.poll_interval_ms.get())) => {}
+                () = tokio::time::sleep(poll_interval) => {}
                 () = stop.cancelled() => {}
             }
         }
     }
 
-    /// Makes one job, or says that none is due.
-    async fn run_next(&self) -> Result<bool, StoreError> {
+    /// Runs the schedule that is next, but for those that are `put_off`.
+    async fn run_next(&self, put_off: &[ScheduleId]) -> Result<Turn, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let due = match schedules::lock_due(&mut tx).await {
-            Ok(due) => due,
+        let due = match schedules::lock_due(&mut tx, put_off).await {
+            Ok(Some(due)) => due,
+            Ok(None) => return Ok(Turn::Nothing),
             Err(error) => {
-                if let StoreError::CorruptSchedule { schedule } = error {
-                    schedules::park(&mut tx, schedule).await?;
-                    tx.commit().await?;
-                }
-                return Err(error);
+                return match error {
+                    StoreError::CorruptSchedule { schedule } => Ok(Turn::Failed(schedule, error)),
+                    error => Err(error),
+                };
             }
         };
-        let Some(Due {
+        let schedule = due.schedule.id;
+        Ok(match self.run_due(tx, due).await {
+            Ok(()) => Turn::Over,
+            Err(error) => Turn::Failed(schedule, error),
+        })
+    }
+
+    /// Runs a schedule that was locked by `tx`.
+    async fn run_due(&self, mut tx: PgTransaction<'_>, due: Due) -> Result<(), StoreError> {
+        let Due {
             schedule,
             run_at,
             now,
-        }) = due
-        else {
-            return Ok(false);
-        };
+        } = due;
         let recurrence = &schedule.request.recurrence;
         // What was missed while no worker ran is made up for once.
         let run_at = recurrence.last_until(now).unwrap_or(run_at).max(run_at);
@@ -92,7 +126,7 @@ impl Scheduler {
                 tracing::warn!(schedule.id = %schedule.id, code = %failure.code, "a schedule made no job");
             }
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Makes the job of a run, or says why there can be none.

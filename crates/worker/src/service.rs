@@ -37,7 +37,7 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     metrics::describe();
-    let pool = store::connect(&config.postgres, "export-worker").context("postgres")?;
+    let pool = store::connect_to_claim(&config.postgres, "export-worker").context("postgres")?;
     let sink = Sink::new(&config.s3).await.context("s3")?;
     let leavings = Arc::new(Notify::new());
     let (news, told) = watch::channel(());
@@ -123,11 +123,14 @@ pub async fn run(
         // A server that hangs: it is told again, under the same id.
         hard.run_until_cancelled(Box::pin(both)).await;
     };
+    let cleaning = async {
+        hard.run_until_cancelled(cleaner.run(soft.clone())).await;
+    };
     let working = async {
         tokio::join!(
             claims.run(awake, soft.clone()),
             scheduler.run(soft.clone()),
-            cleaner.run(soft.clone()),
+            cleaning,
             cleaner.sweep(soft.clone()),
             notifying,
             queue::consume(&config.redis, &owner, soft.clone(), wake),

@@ -1,20 +1,14 @@
 //! What a form learns before an export is made, and what of it comes true.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Api, Tenant, World, eventually, proxy_before};
+use e2e::{Api, Tenant, World, eventually, proxy_before, whole_request};
 use reqwest::header::LOCATION;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// Asks as a tenant what an export of 2026-01-01 would be.
 async fn estimate(api: &Api, tenant: &Tenant, changes: &Value) -> Result<Value> {
-    let mut body = json!({
-        "data_type": "logs", "format": "csv",
-        "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
-    });
-    for (name, value) in changes.as_object().context("an object")? {
-        body[name] = value.clone();
-    }
+    let body = whole_request(changes)?;
     let path = "/api/v1/export/estimate";
     let answer = api.send_as(tenant, Method::POST, path, Some(&body)).await?;
     let (status, estimate) = (answer.status(), answer.json().await?);

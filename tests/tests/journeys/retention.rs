@@ -3,12 +3,12 @@
 use std::fs;
 
 use anyhow::{Context, Result};
-use devstack::Operation;
+use devstack::{Operation, Signal, free_port};
 use e2e::{Tenant, World, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::bucket::Bucket;
+use crate::bucket::{Bucket, proxy_before};
 use crate::exports::{SOON, ask, events};
 
 /// Lets the time of a file be over.
@@ -56,6 +56,35 @@ async fn a_file_whose_time_is_over_is_deleted() -> Result<()> {
     );
     api.download(&stays).await?;
     world.check_invariants().await
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_ends_the_removal_that_it_has_begun() -> Result<()> {
+    let mut world = World::new().await?;
+    let bucket = Bucket::start(&mut world).await?;
+    let (proxy, through_proxy) = proxy_before(&world.env.s3.endpoint).await?;
+    let api = world.api(&[]).await?;
+    let port = free_port()?;
+    let settings = [("EXPORT__S3__ENDPOINT", through_proxy.as_str())];
+    let mut worker = world.worker_at(port, &settings).await?;
+    let id = api.accepted(&json!({})).await?;
+    api.completed(&id).await?;
+    world.check_invariants().await?;
+
+    proxy.stall_after(0);
+    api.delete(&id).await?;
+    bucket.settled(0).await?;
+    worker.signal(Signal::Terminate)?;
+    eventually("that it is told", async || {
+        let healthz = format!("http://127.0.0.1:{port}/healthz");
+        Ok(reqwest::get(healthz).await.is_err().then_some(()))
+    })
+    .await?;
+    proxy.heal().await?;
+    worker.wait(SOON).await?;
+    // Without another worker.
+    assert_eq!(world.left_to_do().await?, 0);
+    Ok(())
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::{ADMIN, Api, World, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 
 use crate::exports::events;
 
@@ -171,6 +172,45 @@ async fn a_schedule_that_cannot_run_says_so_and_goes_on() -> Result<()> {
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
     api.download(&job).await?;
     world.check_invariants().await
+}
+
+#[tokio::test]
+async fn a_schedule_that_fails_holds_up_no_other_and_comes_when_that_is_mended() -> Result<()> {
+    let world = World::new().await?;
+    let api = world.api(&[]).await?;
+    let sound = made(&api, &daily()).await?;
+    let unreadable = made(&api, &daily()).await?;
+    let mut body = daily();
+    body["prefix"] = json!("refused");
+    let refused = made(&api, &body).await?;
+    let mut postgres = world.postgres().await?;
+    let run = async |sql: &'static str, postgres: &mut PgConnection| {
+        sqlx::raw_sql(sql).execute(postgres).await
+    };
+    sqlx::query("UPDATE export_schedules SET cron = 'once' WHERE schedule_id = $1::uuid")
+        .bind(&unreadable)
+        .execute(&mut postgres)
+        .await?;
+    let refuse = "ALTER TABLE export_jobs ADD CONSTRAINT refused CHECK (key_prefix <> 'refused')";
+    run(refuse, &mut postgres).await?;
+    for (days, schedule) in [(3, &unreadable), (2, &refused), (1, &sound)] {
+        overdue(&world, schedule, days).await?;
+    }
+    let _worker = world.worker(&[]).await?;
+    let (_, job) = ran(&api, &sound).await?;
+    api.completed(&job).await?;
+
+    run(
+        "ALTER TABLE export_jobs DROP CONSTRAINT refused;
+         UPDATE export_schedules SET cron = '30 2 * * *' WHERE cron = 'once'",
+        &mut postgres,
+    )
+    .await?;
+    for schedule in [&refused, &unreadable] {
+        let (schedule, _) = ran(&api, schedule).await?;
+        assert_eq!(schedule["status"], "ACTIVE", "{schedule}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use devstack::free_port;
-use e2e::{Collector, PATIENCE, Span, World, eventually};
+use e2e::{Collector, PATIENCE, Span, World, eventually, whole_request};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -76,10 +76,7 @@ fn find<'a>(spans: &'a HashMap<String, Span>, service: &str, name: &str) -> Resu
 
 /// Requests an export as a traced caller does, and returns its id.
 async fn post_traced(world: &World, port: u16) -> Result<String> {
-    let mut body = plain();
-    body["data_type"] = json!("logs");
-    body["start_time"] = json!("2026-01-01T00:00:00Z");
-    body["end_time"] = json!("2026-01-02T00:00:00Z");
+    let body = whole_request(&plain())?;
     let answer = reqwest::Client::new()
         .post(format!("http://127.0.0.1:{port}/api/v1/export"))
         .bearer_auth(e2e::token(&world.env.jwt_secret, &world.ours)?)

@@ -11,6 +11,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::net::TcpListener;
 
 use crate::exports::events;
 
@@ -173,13 +174,39 @@ async fn a_receiver_that_hangs_holds_up_no_other() -> Result<()> {
     let journey = Journey::new().await?;
     let _worker = journey.worker(&[]).await?;
     // Takes connections and never says a word.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
     let silent = format!("https://{}/", listener.local_addr()?);
     let hanging = journey.accepted(&silent).await?;
     let _connection = listener.accept().await?;
     let id = journey.accepted(&journey.receiver.url("/")).await?;
     journey.ended(&id, "webhook", "SENT").await?;
     journey.ended(&hanging, "email", "SENT").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn receivers_of_one_organization_that_hang_leave_room_for_another() -> Result<()> {
+    let journey = Journey::new().await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let silent = format!("https://{}/", listener.local_addr()?);
+    // As many as a worker calls at once, and more.
+    let mut last = String::new();
+    for _ in 0..20 {
+        last = journey.accepted(&silent).await?;
+    }
+    let patient = [
+        ("EXPORT__NOTIFY__WEBHOOK_TIMEOUT_MS", "600000"),
+        ("EXPORT__NOTIFICATIONS__LEASE_S", "600"),
+    ];
+    let _worker = journey.worker(&patient).await?;
+    journey.api.completed(&last).await?;
+    let _connection = listener.accept().await?;
+
+    let theirs = &journey.world.theirs;
+    let webhook = calling(&journey.receiver.url("/theirs"));
+    let id = journey.api.accepted_as(theirs, &webhook).await?;
+    journey.ended(&id, "webhook", "SENT").await?;
+    assert_eq!(journey.receiver.received()[0].path, "/theirs");
     Ok(())
 }
 

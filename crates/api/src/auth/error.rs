@@ -46,7 +46,7 @@ impl From<jsonwebtoken::errors::Error> for AuthError {
 }
 
 impl From<AuthError> for Problem {
-    /// Says which of four things is wrong. What exactly is wrong with a token stays in the log:
+    /// Says which of five things is wrong. What exactly is wrong with a token stays in the log:
     /// it would help nobody but a forger.
     fn from(error: AuthError) -> Self {
         let (code, detail, challenge) = match error {

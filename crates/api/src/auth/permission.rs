@@ -18,19 +18,26 @@ pub enum Permission {
     /// See exports and download their files.
     #[serde(rename = "export:read")]
     Read = 2,
-    /// Both, for what everybody of the organization has requested.
+    /// See with what the webhooks of the organization are signed.
+    #[serde(rename = "export:webhooks")]
+    Webhooks = 4,
+    /// Everything, for what everybody of the organization has requested.
     #[serde(rename = "export:admin")]
-    Admin = 4,
+    Admin = 8,
 }
 
 impl Permission {
-    const ALL: [Self; 3] = [Self::Create, Self::Read, Self::Admin];
+    const ALL: [Self; 4] = [Self::Create, Self::Read, Self::Webhooks, Self::Admin];
+
+    /// What everybody may do where tokens do not say it: nothing that is somebody else's.
+    const OF_A_MEMBER: [Self; 3] = [Self::Create, Self::Read, Self::Webhooks];
 
     /// Returns the name, as it stands in tokens.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Create => "export:create",
             Self::Read => "export:read",
+            Self::Webhooks => "export:webhooks",
             Self::Admin => "export:admin",
         }
     }
@@ -40,6 +47,7 @@ impl Permission {
         match self {
             Self::Create => "Your token does not have the permission export:create.",
             Self::Read => "Your token does not have the permission export:read.",
+            Self::Webhooks => "Your token does not have the permission export:webhooks.",
             Self::Admin => "Your token does not have the permission export:admin.",
         }
     }
@@ -95,7 +103,7 @@ impl Grants {
     /// them as OAuth's `scope` is (RFC 6749, section 3.3); names of other services mean nothing.
     pub(super) fn of(&self, claims: &Map<String, Value>) -> Permissions {
         let Some(claim) = &self.claim else {
-            return Permissions::from_iter([Permission::Create, Permission::Read]);
+            return Permissions::from_iter(Permission::OF_A_MEMBER);
         };
         match claims.get(claim) {
             Some(Value::Array(names)) => names
@@ -146,10 +154,8 @@ mod tests {
     #[test]
     fn without_a_claim_everybody_is_a_member() {
         let everything = json!({ "scope": "export:admin" });
-        assert_eq!(
-            allowed(None, &everything),
-            [Permission::Create, Permission::Read]
-        );
+        let no_admin = [Permission::Create, Permission::Read, Permission::Webhooks];
+        assert_eq!(allowed(None, &everything), no_admin);
     }
 
     #[test]
@@ -160,6 +166,7 @@ mod tests {
         assert_eq!(scope(json!(["viewer", "export:create"])).len(), 2);
         assert_eq!(scope(json!("viewer")), [Permission::Read]);
         assert_eq!(scope(json!(["on call"])).len(), 2, "a name with a space");
+        assert_eq!(scope(json!("export:webhooks")), [Permission::Webhooks]);
         assert_eq!(scope(json!("export:admin")), Permission::ALL);
     }
 

@@ -100,6 +100,8 @@ extractors! {
     Creator may Create;
     /// A caller who may see exports and download their files.
     Reader may Read;
+    /// A caller who may see with what the webhooks of the organization are signed.
+    WebhookOwner may Webhooks;
     /// A caller who may see what everybody of the organization has done.
     Admin may Admin;
 }

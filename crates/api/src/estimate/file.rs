@@ -1,5 +1,7 @@
 //! A file that is not made yet, by what others took or by a sample of its rows.
 
+use std::num::NonZeroU64;
+
 use domain::{Compression, Output, ParquetCompression};
 use serde::Serialize;
 use source::Sample;
@@ -9,10 +11,6 @@ use utoipa::ToSchema;
 /// How many exports count, those that are closest in rows: what a small export takes for a row says
 /// nothing of a large one.
 const CLOSEST: usize = 9;
-
-/// Bytes of rows, as ClickHouse has them in memory, that an export reads, encodes and stores in a
-/// millisecond: about half of what was measured on two cores.
-const BYTES_PER_MS: u128 = 100_000;
 
 /// What an estimate is derived from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -53,15 +51,21 @@ impl FileEstimate {
         })
     }
 
-    /// Estimates a file of `rows` rows by some of them, if there are any.
-    pub(super) fn of_sample(sample: Sample, output: &Output, rows: u64) -> Option<Self> {
+    /// Estimates a file of `rows` rows by some of them, if there are any, at so many bytes in memory a
+    /// second.
+    pub(super) fn of_sample(
+        sample: Sample,
+        output: &Output,
+        rows: u64,
+        bytes_per_s: NonZeroU64,
+    ) -> Option<Self> {
         if sample.rows == 0 && rows > 0 {
             return None;
         }
         let bytes = u128::from(sample.bytes) * u128::from(rows) / u128::from(sample.rows.max(1));
         Some(Self {
             size_bytes: saturated(bytes.saturating_mul(percent(output)) / 100),
-            elapsed_ms: saturated(bytes / BYTES_PER_MS),
+            elapsed_ms: saturated(bytes.saturating_mul(1_000) / u128::from(bytes_per_s.get())),
             basis: Basis::Sample,
         })
     }
@@ -98,6 +102,7 @@ fn saturated(number: u128) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
     use std::time::Duration;
 
     use domain::{Format, Output};
@@ -105,6 +110,8 @@ mod tests {
     use store::jobs::Cost;
 
     use super::{Basis, FileEstimate};
+
+    const FAST: NonZeroU64 = NonZeroU64::new(100_000_000).unwrap();
 
     fn cost(rows: u64, size_bytes: u64, elapsed_ms: u64) -> Cost {
         Cost {
@@ -149,7 +156,7 @@ mod tests {
             bytes: u64::MAX,
         };
         let output = Output::default_of(Format::Json);
-        let file = FileEstimate::of_sample(sample, &output, u64::MAX).unwrap();
+        let file = FileEstimate::of_sample(sample, &output, u64::MAX, FAST).unwrap();
         assert_eq!((file.size_bytes, file.elapsed_ms), (u64::MAX, u64::MAX));
     }
 
@@ -161,14 +168,15 @@ mod tests {
         };
         let of = |format, rows| {
             let output = Output::default_of(format);
-            FileEstimate::of_sample(sample, &output, rows).map(|file| file.size_bytes)
+            let file = FileEstimate::of_sample(sample, &output, rows, FAST);
+            file.map(|file| (file.size_bytes, file.elapsed_ms))
         };
-        assert_eq!(of(Format::Csv, 1_000_000), Some(70_000_000));
-        assert_eq!(of(Format::Parquet, 1_000_000), Some(56_000_000));
+        assert_eq!(of(Format::Csv, 1_000_000), Some((70_000_000, 7_000)));
+        assert_eq!(of(Format::Parquet, 1_000_000), Some((56_000_000, 7_000)));
         let none = Sample { rows: 0, bytes: 0 };
         let output = Output::default_of(Format::Csv);
-        assert_eq!(FileEstimate::of_sample(none, &output, 5), None);
-        let empty = FileEstimate::of_sample(none, &output, 0).unwrap();
+        assert_eq!(FileEstimate::of_sample(none, &output, 5, FAST), None);
+        let empty = FileEstimate::of_sample(none, &output, 0, FAST).unwrap();
         assert_eq!((empty.size_bytes, empty.elapsed_ms), (0, 0));
     }
 }

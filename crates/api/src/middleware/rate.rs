@@ -1,8 +1,8 @@
 //! Refuses requests of organizations that ask too often, and says how many are left.
 
-use axum::extract::{Request, State};
-use axum::http::HeaderValue;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, Method};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -11,19 +11,27 @@ use crate::auth::{AuthError, Principal};
 use crate::problem::{Problem, ProblemCode};
 use crate::rate::Left;
 
+/// Where exports are requested; whatever else is posted is a request like any other.
+const EXPORTS: &str = "/api/v1/export";
+
 /// Answers `rate_limited` when the organization has no request left. Who has no valid token is told so
 /// by the route.
 pub(crate) async fn limit_rate(
     State(app): State<App>,
     principal: Result<Principal, AuthError>,
+    route: MatchedPath,
     request: Request,
     next: Next,
 ) -> Response {
     let Ok(Principal { organization, .. }) = principal else {
         return next.run(request).await;
     };
-    let taken = app.rates.take(&app.pool, organization, request.method());
-    let left = match taken.await {
+    let taken = if request.method() == Method::POST && route.as_str() == EXPORTS {
+        app.rates.take_create(&app.pool, organization).await
+    } else {
+        Ok(app.rates.take_other(organization))
+    };
+    let left = match taken {
         Ok(Some(left)) => left,
         Ok(None) => return next.run(request).await,
         Err(error) => return Problem::from(error).into_response(),

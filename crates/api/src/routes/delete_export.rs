@@ -4,34 +4,11 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use representation::JobRepresentation;
-use store::StoreError;
 
 use crate::app::App;
 use crate::auth::Creator;
 use crate::client::Client;
-use crate::problem::Problem;
-use crate::routes::JobPath;
-
-/// Why a job could not be withdrawn.
-#[derive(Debug, thiserror::Error)]
-pub enum DeleteExportError {
-    /// The caller has no such job.
-    #[error("there is no such job")]
-    NotFound,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl IntoResponse for DeleteExportError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NotFound => Problem::not_found(),
-            Self::Store(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::routes::{JobError, JobPath};
 
 /// Answers 200 with the job as it is afterwards: CANCELLED when it had not ended, EXPIRED when it
 /// was completed, and otherwise as it was, so that asking twice is the same as asking once.
@@ -49,11 +26,11 @@ pub async fn delete_export(
     Creator(principal): Creator,
     client: Client,
     JobPath(id): JobPath,
-) -> Result<Response, DeleteExportError> {
+) -> Result<Response, JobError> {
     let mut connection = store::acquire(&app.pool).await?;
     let actor = client.acting_for(principal.user);
     let job = store::jobs::withdraw(&mut connection, principal.reach(), id, &actor)
         .await?
-        .ok_or(DeleteExportError::NotFound)?;
+        .ok_or(JobError::NotFound)?;
     Ok(Json(JobRepresentation::new(&job, &app.links)).into_response())
 }

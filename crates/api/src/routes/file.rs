@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use axum::http::header::RETRY_AFTER;
 use domain::{ExportJob, ExportedFile, Failure, JobState, JobStatus};
-use sink::{ObjectKind, PresignedUrl, Sink, SinkError};
+use sink::{LinkMethod, ObjectKind, PresignedUrl, Sink, SinkError};
 
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::POLL_AFTER;
@@ -96,10 +96,10 @@ pub(super) async fn presign(
     file: &ExportedFile,
     kind: &ObjectKind,
 ) -> Result<PresignedUrl, SinkError> {
-    let key = &file.object_key;
-    if *method == Method::HEAD {
-        sink.presign_head(key, kind, LINK_LIFE).await
-    } else {
-        sink.presign(key, kind, LINK_LIFE).await
-    }
+    let method = match *method {
+        Method::HEAD => LinkMethod::Head,
+        _ => LinkMethod::Get,
+    };
+    sink.presign(method, &file.object_key, kind, LINK_LIFE)
+        .await
 }

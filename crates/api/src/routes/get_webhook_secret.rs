@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::auth::Admin;
+use crate::auth::WebhookOwner;
 use crate::problem::{Problem, ProblemCode};
 
 /// Why there is no secret.
@@ -55,12 +55,12 @@ impl Secrets {
 ///
 /// 404 when webhooks are not set up.
 #[utoipa::path(
-    get, path = "/api/v1/export/webhook-secret", tag = "exports", security(("token" = ["export:admin"])),
+    get, path = "/api/v1/export/webhook-secret", tag = "exports", security(("token" = ["export:webhooks"])),
     responses((status = 200, description = "The secrets.", body = Secrets)),
 )]
 pub async fn get_webhook_secret(
     State(app): State<App>,
-    Admin(principal): Admin,
+    WebhookOwner(principal): WebhookOwner,
 ) -> Result<Response, GetWebhookSecretError> {
     let secrets = app.webhooks.secrets(principal.organization);
     if secrets.is_empty() {

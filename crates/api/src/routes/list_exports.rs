@@ -7,17 +7,18 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::InvalidHeaderValue;
 use axum::response::{IntoResponse, Response};
-use domain::{ExportJob, Violation};
+use domain::Violation;
 use representation::{JobRepresentation, Links};
 use serde::Serialize;
 use store::StoreError;
-use store::jobs::{Listing, Position};
+use store::jobs::{Listed, Listing};
 use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::auth::{AuthError, Permission, Reader};
 use crate::paging;
 use crate::problem::Problem;
+use crate::readable::readable;
 use crate::routes::list_exports::query::PageQuery;
 
 /// Why no jobs are listed.
@@ -58,17 +59,12 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Shows the jobs of a page; one more behind them tells that there is a next one.
-    pub(crate) fn of(jobs: &'a [ExportJob], query: &PageQuery, links: &Links) -> Self {
-        let (shown, last) = paging::cut(jobs, query.limit);
-        let next = last.map(|last| {
-            let position = Position {
-                created_at: last.created_at,
-                id: last.id,
-            };
-            links.list(&query.after(position))
-        });
-        let exports = shown.iter().map(|job| JobRepresentation::new(job, links));
+    /// Shows the jobs of a page that can be read; one more behind them tells that there is a next page.
+    pub(crate) fn of(listed: &'a [Listed], query: &PageQuery, links: &Links) -> Self {
+        let (shown, last) = paging::cut(listed, query.limit);
+        let next = last.map(|last| links.list(&query.after(last.position)));
+        let jobs = shown.iter().filter_map(|listed| readable(&listed.job));
+        let exports = jobs.map(|job| JobRepresentation::new(job, links));
         Self {
             exports: exports.collect(),
             next,
@@ -121,9 +117,9 @@ pub async fn list_exports(
         limit: query.limit + 1,
     };
     let mut connection = store::acquire(&app.pool).await?;
-    let jobs = store::jobs::list(&mut connection, &listing).await?;
+    let listed = store::jobs::list(&mut connection, &listing).await?;
     drop(connection);
-    let page = Page::of(&jobs, &query, &app.links);
+    let page = Page::of(&listed, &query, &app.links);
     let headers = paging::headers(page.next.as_deref())?;
     Ok((headers, Json(page)).into_response())
 }

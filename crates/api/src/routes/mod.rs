@@ -24,7 +24,7 @@ mod validate;
 pub(crate) mod watch_export;
 
 pub use create_export::{CreateExportError, create_export};
-pub use delete_export::{DeleteExportError, delete_export};
+pub use delete_export::delete_export;
 pub use docs::{docs, docs_script, docs_style, openapi_json};
 pub use download_export::{DownloadExportError, download_export};
 pub use estimate_export::{EstimateExportError, estimate_export};
@@ -35,14 +35,14 @@ pub use get_export::{GetExportError, get_export};
 pub use get_manifest::{GetManifestError, get_manifest};
 pub use get_webhook_secret::{GetWebhookSecretError, get_webhook_secret};
 pub use healthz::healthz;
-pub use job_path::JobPath;
+pub use job_path::{JobError, JobPath};
 pub use list_datasets::{ListDatasetsError, list_datasets};
 pub use list_exports::{ListExportsError, list_exports};
 pub use readyz::readyz;
-pub use revoke_links::{RevokeLinksError, revoke_links};
+pub use revoke_links::revoke_links;
 pub use schedules::{
-    CreateScheduleError, DeleteScheduleError, GetScheduleError, ListSchedulesError, SchedulePath,
-    create_schedule, delete_schedule, get_schedule, list_schedules,
+    CreateScheduleError, ListSchedulesError, ScheduleError, SchedulePath, create_schedule,
+    delete_schedule, get_schedule, list_schedules,
 };
 pub use watch_export::{WatchExportError, watch_export};
 

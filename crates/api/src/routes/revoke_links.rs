@@ -2,36 +2,12 @@
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
-use store::StoreError;
 use store::jobs::links;
 
 use crate::app::App;
 use crate::auth::Creator;
 use crate::client::Client;
-use crate::problem::Problem;
-use crate::routes::JobPath;
-
-/// Why no links were revoked.
-#[derive(Debug, thiserror::Error)]
-pub enum RevokeLinksError {
-    /// The caller has no such job.
-    #[error("there is no such job")]
-    NotFound,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl IntoResponse for RevokeLinksError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NotFound => Problem::not_found(),
-            Self::Store(error) => error.into(),
-        }
-        .into_response()
-    }
-}
+use crate::routes::{JobError, JobPath};
 
 /// Answers 204 once no link of the service's own leads to the file any more. Links to the storage, which
 /// are signed, cannot be revoked.
@@ -49,11 +25,11 @@ pub async fn revoke_links(
     Creator(principal): Creator,
     client: Client,
     JobPath(id): JobPath,
-) -> Result<StatusCode, RevokeLinksError> {
+) -> Result<StatusCode, JobError> {
     let mut connection = store::acquire(&app.pool).await?;
     store::jobs::get(&mut connection, principal.reach(), id)
         .await?
-        .ok_or(RevokeLinksError::NotFound)?;
+        .ok_or(JobError::NotFound)?;
     let actor = client.acting_for(principal.user);
     links::revoke(&mut connection, id, &actor).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -100,7 +100,8 @@ async fn every_operation_needs_the_permission_that_it_names() {
         let others = match operation.permission.as_str() {
             "export:create" => "openid export:read",
             "export:read" => "openid export:create",
-            "export:admin" => "openid export:create export:read",
+            "export:webhooks" => "openid export:create export:read",
+            "export:admin" => "openid export:create export:read export:webhooks",
             unknown => panic!("{method} {path} needs {unknown}"),
         };
         let with = |scope: &str| token(app.user, app.organization, scope);

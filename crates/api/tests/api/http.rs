@@ -158,6 +158,9 @@ async fn requests_beyond_the_limit_are_refused_at_once() {
     assert_eq!(app.get("/healthz").await.status, StatusCode::OK);
     let waits = app.get(&format!("{path}?wait=1")).await;
     assert_eq!(waits.status, StatusCode::OK);
+    // Saying that one waits is not enough.
+    let elsewhere = app.get("/api/v1/export/datasets?wait=1").await;
+    elsewhere.assert_problem(503, "overloaded");
 
     slow.write_all(b"{}").await.unwrap();
     let mut answer = [0; 12];

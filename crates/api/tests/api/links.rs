@@ -18,7 +18,7 @@ use crate::app::{Answer, TestApp, minimal};
 async fn link(app: &TestApp, random: u8) -> String {
     let mut connection = store::acquire(&app.pool).await.unwrap();
     let lease = Duration::from_mins(1);
-    let mail = notifications::claim_due(&mut connection, Channel::Email, lease).await;
+    let mail = notifications::claim_due(&mut connection, Channel::Email, lease, &[]).await;
     let mail = mail.unwrap().expect("an e-mail is due");
     let token = LinkToken::new([random; 32]);
     links::add(&mut connection, &mail, &token).await.unwrap();

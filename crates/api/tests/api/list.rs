@@ -53,6 +53,25 @@ async fn a_job_is_listed_as_it_is_shown() {
 }
 
 #[tokio::test]
+async fn a_job_that_cannot_be_read_hides_no_other() {
+    let app = TestApp::start().await;
+    let older = app.create().await;
+    let unreadable = app.create().await;
+    let sql = "UPDATE export_jobs SET options = '{\"of_another_version\": true}' WHERE job_id = $1";
+    sqlx::query(sql)
+        .bind(unreadable.as_uuid())
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    assert_eq!(list(&app, "limit=2").await, [older]);
+    // A page of that one alone leads to the next.
+    let page = app.get(&format!("{LIST}?limit=1")).await;
+    assert_eq!(ids(&page), []);
+    let next = page.body["next"].as_str().unwrap();
+    assert_eq!(ids(&app.get(next).await), [older]);
+}
+
+#[tokio::test]
 async fn pages_hold_each_job_once_newest_first() {
     let app = TestApp::start().await;
     let mut expected = Vec::new();

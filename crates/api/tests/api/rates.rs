@@ -50,6 +50,11 @@ async fn requests_for_exports_are_counted_over_all_processes() {
     let answer = app.get("/api/v1/export").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.header("ratelimit"), "");
+    for path in ["/api/v1/export/estimate", "/api/v1/export/schedules"] {
+        let answer = Answer::to(app.request(Method::POST, path).json(&json!({}))).await;
+        answer.assert_problem(422, "invalid_request");
+        assert_eq!(answer.header("ratelimit"), "", "{path}");
+    }
     (other.user, other.organization) = app.new_user().await;
     assert_eq!(other.post(&minimal()).await.status, StatusCode::ACCEPTED);
 }

@@ -61,6 +61,22 @@ async fn a_schedule_is_made_shown_listed_and_deleted() {
 }
 
 #[tokio::test]
+async fn a_schedule_that_cannot_be_read_hides_no_other_and_can_be_deleted() {
+    let app = TestApp::start().await;
+    let unreadable = post(&app, &daily()).await.header("location").to_owned();
+    let sql = "UPDATE export_schedules SET time_zone = 'Europe/Atlantis'";
+    sqlx::query(sql).execute(&app.pool).await.unwrap();
+    let sound = post(&app, &daily()).await;
+    let listed = app.get(PATH).await;
+    assert_eq!(listed.body["schedules"], json!([sound.body]));
+    app.get(&unreadable).await.assert_problem(500, "internal");
+    assert_eq!(
+        delete(&app, &unreadable).await.status,
+        StatusCode::NO_CONTENT
+    );
+}
+
+#[tokio::test]
 async fn everything_wrong_is_said_at_once_and_where() {
     let app = TestApp::start().await;
     let wrong = json!({

@@ -105,6 +105,20 @@ async fn without_a_secret_there_are_no_webhooks() {
 }
 
 #[tokio::test]
+async fn where_tokens_say_nothing_of_permissions_members_see_the_secrets() {
+    let secrets = json!(["only for tests, never in production"]);
+    let builder = TestApp::builder().await;
+    let app = builder
+        .with(|config| config.notify.webhook_secrets = serde_json::from_value(secrets).unwrap())
+        .start()
+        .await;
+    let answer = app.get(PATH).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let theirs = secrets_of_another(&app).await;
+    assert_ne!(answer.body["secrets"], theirs);
+}
+
+#[tokio::test]
 async fn each_organization_sees_its_own_secrets() {
     let app = with_secrets(&[
         "the newest, only for tests, never in production",

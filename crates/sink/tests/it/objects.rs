@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::StatusCode;
 
-use sink::Sink;
+use sink::{LinkMethod, Sink};
 
 use crate::support::{MIB, download, file, fresh_config, fresh_sink, get, kind};
 
@@ -33,7 +33,9 @@ async fn checksums_can_be_sent_along() -> anyhow::Result<()> {
 async fn a_deleted_object_is_gone_and_may_be_deleted_again() -> anyhow::Result<()> {
     let sink = fresh_sink().await?;
     sink.put_object("key", file(10), &kind()).await?;
-    let link = sink.presign("key", &kind(), Duration::from_mins(1)).await?;
+    let link = sink
+        .presign(LinkMethod::Get, "key", &kind(), Duration::from_mins(1))
+        .await?;
     assert_eq!(get(&link).await?.status(), StatusCode::OK);
     assert!(sink.has_object("key").await?);
     sink.delete_object("key").await?;

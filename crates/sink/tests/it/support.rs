@@ -6,7 +6,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use devstack::Env;
 use reqwest::Response;
-use sink::{ObjectKind, Part, PresignedUrl, S3Config, Sink};
+use sink::{LinkMethod, ObjectKind, Part, PresignedUrl, S3Config, Sink};
 
 pub(crate) const MIB: usize = 1024 * 1024;
 
@@ -73,7 +73,9 @@ pub(crate) async fn get(link: &PresignedUrl) -> anyhow::Result<Response> {
 
 /// Downloads an object through a link.
 pub(crate) async fn download(sink: &Sink, key: &str) -> anyhow::Result<Bytes> {
-    let link = sink.presign(key, &kind(), Duration::from_mins(1)).await?;
+    let link = sink
+        .presign(LinkMethod::Get, key, &kind(), Duration::from_mins(1))
+        .await?;
     Ok(get(&link).await?.error_for_status()?.bytes().await?)
 }
 

@@ -70,6 +70,8 @@ pub enum Claimed {
 /// Claims of the same moment do not see each other; together they still take no more of an
 /// organization's jobs than it may have at work.
 ///
+/// The connection is one of [`crate::connect_to_claim`].
+///
 /// # Errors
 ///
 /// When Postgres fails. A row that cannot be read is [`StoreError::Corrupt`], once: the job has

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{DataType, ExportJob, JobId, JobStatus};
 use sqlx::PgConnection;
 
-use super::row::select_jobs;
+use super::row::{JobRow, select_jobs};
 use super::scope::Scope;
 use crate::error::StoreError;
 
@@ -36,15 +36,33 @@ pub struct Position {
     pub id: JobId,
 }
 
+/// A job of a listing.
+#[derive(Debug)]
+pub struct Listed {
+    /// Where it stands.
+    pub position: Position,
+    /// The job, or why its row cannot be read.
+    pub job: Result<ExportJob, StoreError>,
+}
+
+impl From<JobRow> for Listed {
+    fn from(row: JobRow) -> Self {
+        Self {
+            position: Position {
+                created_at: row.created_at,
+                id: row.job_id.into(),
+            },
+            job: row.try_into(),
+        }
+    }
+}
+
 /// Returns jobs, newest first.
 ///
 /// # Errors
 ///
-/// When Postgres fails, or a row cannot be read.
-pub async fn list(
-    conn: &mut PgConnection,
-    listing: &Listing,
-) -> Result<Vec<ExportJob>, StoreError> {
+/// When Postgres fails.
+pub async fn list(conn: &mut PgConnection, listing: &Listing) -> Result<Vec<Listed>, StoreError> {
     let (after_time, after_id) = listing
         .after
         .map(|position| (position.created_at, position.id.as_uuid()))
@@ -84,5 +102,5 @@ pub async fn list(
         ),
         None => page!("WHERE organization_id = $1"),
     };
-    rows.into_iter().map(ExportJob::try_from).collect()
+    Ok(rows.into_iter().map(Listed::from).collect())
 }

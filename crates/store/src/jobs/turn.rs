@@ -31,11 +31,6 @@ pub(super) async fn take(
     owner: &WorkerId,
     terms: &Terms<'_>,
 ) -> Result<Option<Turn>, StoreError> {
-    // The queue can grow a thousandfold before Postgres has counted it again. A plan from before
-    // would look through all of it for each organization.
-    sqlx::query!("SET LOCAL plan_cache_mode = force_custom_plan")
-        .execute(&mut *conn)
-        .await?;
     let limits = terms.running;
     // lease_until is there exactly while a worker has the job, so the earlier of "may be tried
     // again" and "its lease ends" is one expression, and one index serves both.

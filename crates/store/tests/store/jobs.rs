@@ -102,7 +102,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     tx.rollback().await?;
     assert_eq!(db.trail(id).await?, ["requested", "started"]);
     assert!(
-        notifications::claim_due(&mut conn, Channel::Email, LEASE)
+        notifications::claim_due(&mut conn, Channel::Email, LEASE, &[])
             .await?
             .is_none()
     );
@@ -124,7 +124,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     assert_eq!(db.trail(id).await?, ["requested", "started", "completed"]);
     assert_eq!(trail[0].actor, Some(db.actor()));
     assert_eq!(trail[1].actor, None);
-    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE)
+    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE, &[])
         .await?
         .expect("a mail is due");
     assert_eq!(mail.recipient, "ada@acme.test");
@@ -147,7 +147,7 @@ async fn a_failed_job_tells_its_owner_the_sentence_and_operators_the_cause() -> 
     let job = db.get(claim.job.id).await?;
     assert!(matches!(job.state, JobState::Failed { failure: told, .. } if told == failure));
     assert_eq!(db.trail(job.id).await?, ["requested", "started", "failed"]);
-    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE)
+    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE, &[])
         .await?
         .expect("a mail is due");
     assert_eq!(mail.kind, NotificationKind::Failed);

@@ -17,7 +17,7 @@ async fn a_link_is_found_by_its_token_while_the_file_is_there() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
     let job = db.completed().await?.job.id;
-    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE).await?;
+    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE, &[]).await?;
     let mail = mail.expect("a mail is due");
     for random in [1, 2] {
         links::add(&mut conn, &mail, &token(random)).await?;
@@ -41,10 +41,10 @@ async fn a_process_that_lost_its_lease_makes_no_link() -> Result<()> {
     let db = Db::fresh().await?;
     let mut conn = db.conn().await?;
     db.completed().await?;
-    let zombie = notifications::claim_due(&mut conn, Channel::Email, LEASE).await?;
+    let zombie = notifications::claim_due(&mut conn, Channel::Email, LEASE, &[]).await?;
     let zombie = zombie.expect("a mail is due");
     db.expire_leases().await?;
-    let successor = notifications::claim_due(&mut conn, Channel::Email, LEASE).await?;
+    let successor = notifications::claim_due(&mut conn, Channel::Email, LEASE, &[]).await?;
     let refused = links::add(&mut conn, &zombie, &token(1)).await;
     assert!(matches!(refused, Err(StoreError::LeaseLost)), "{refused:?}");
     links::add(&mut conn, &successor.expect("it is due again"), &token(2)).await?;

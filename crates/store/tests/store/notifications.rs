@@ -108,12 +108,32 @@ async fn a_mail_and_a_call_of_a_webhook_do_not_know_of_each_other() -> Result<()
     Ok(())
 }
 
+#[tokio::test]
+async fn those_of_an_organization_that_has_no_room_wait() -> Result<()> {
+    let db = Db::fresh().await?;
+    db.completed().await?;
+    let others = db.new_organization().await?;
+    db.post_for(others).await?;
+    let claim = db.claim().await?.expect("due");
+    let mut conn = db.conn().await?;
+    jobs::fail(&mut conn, &claim, &ErrorCode::Internal.into(), "a test").await?;
+
+    let full = [db.organization];
+    let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE, &full).await?;
+    assert_eq!(mail.expect("due at once").job.organization, others);
+    let none = notifications::claim_due(&mut conn, Channel::Email, LEASE, &full).await?;
+    assert!(none.is_none());
+    let mail = due(&db).await?.expect("there is room again");
+    assert_eq!(mail.job.organization, db.organization);
+    Ok(())
+}
+
 async fn due(db: &Db) -> Result<Option<DueNotification>> {
     due_by(db, Channel::Email).await
 }
 
 async fn due_by(db: &Db, channel: Channel) -> Result<Option<DueNotification>> {
-    Ok(notifications::claim_due(&mut *db.conn().await?, channel, LEASE).await?)
+    Ok(notifications::claim_due(&mut *db.conn().await?, channel, LEASE, &[]).await?)
 }
 
 async fn changes_nothing(db: &Db, mail: &DueNotification) -> Result<()> {

@@ -272,6 +272,6 @@ async fn let_expire(db: &Db, job: JobId) -> Result<()> {
 }
 
 async fn no_mail(db: &Db) -> Result<bool> {
-    let mail = notifications::claim_due(&mut *db.conn().await?, Channel::Email, LEASE).await?;
+    let mail = notifications::claim_due(&mut *db.conn().await?, Channel::Email, LEASE, &[]).await?;
     Ok(mail.is_none())
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportedFile, JobState, LinkKind};
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
 use representation::Links;
-use sink::{ObjectKind, Sink, SinkError};
+use sink::{LinkMethod, ObjectKind, Sink, SinkError};
 use store::jobs::links::{self, LinkToken};
 use store::notifications::{Channel, DueNotification};
 use store::{PgPool, StoreError, acquire};
@@ -72,6 +72,7 @@ impl Courier for EmailCourier {
 
     const CHANNEL: Channel = Channel::Email;
     const AT_ONCE: usize = 1;
+    const OF_ONE_ORGANIZATION: usize = 1;
 
     async fn deliver(&self, due: &DueNotification) -> Result<(), EmailError> {
         let date = self.clock.now();
@@ -121,7 +122,10 @@ impl EmailCourier {
             file_name: request.file_name(),
         };
         let life = (expires_at - now).to_std().unwrap_or_default();
-        let link = self.sink.presign(&file.object_key, &kind, life).await?;
+        let link = self
+            .sink
+            .presign(LinkMethod::Get, &file.object_key, &kind, life)
+            .await?;
         Ok((link.url, now + link.expires_in))
     }
 

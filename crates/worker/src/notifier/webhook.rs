@@ -47,8 +47,9 @@ impl Courier for WebhookCourier {
     type Error = CallError;
 
     const CHANNEL: Channel = Channel::Webhook;
-    /// A receiver that hangs must not hold up all others.
+    /// A receiver that hangs must not hold up all others, nor all those of one organization others.
     const AT_ONCE: usize = 16;
+    const OF_ONE_ORGANIZATION: usize = 4;
 
     async fn deliver(&self, due: &DueNotification) -> Result<(), CallError> {
         let job = &due.job;

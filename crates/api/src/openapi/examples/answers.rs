@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, to_value};
 use source::Catalogue;
 use store::events::{Actor, Event, EventKind};
+use store::jobs::{Listed, Position};
 use url::Url;
 use uuid::Uuid;
 
@@ -73,7 +74,7 @@ pub(super) fn of(operation: &str, status: &str) -> Option<Value> {
         ("create_schedule", "201") | ("get_schedule", "200") => {
             json(&ScheduleRepresentation::new(&schedule()?))
         }
-        ("list_schedules", "200") => json(&Schedules::of(&[schedule()?])),
+        ("list_schedules", "200") => json(&Schedules::of([&schedule()?].into_iter())),
         ("healthz", "200") => json(&Health::OK),
         ("readyz", "200") => json(&readiness(true)),
         ("readyz", "503") => json(&readiness(false)),
@@ -178,17 +179,23 @@ fn events() -> Option<Value> {
 }
 
 fn page() -> Option<Value> {
-    let with_id = |number, job| ExportJob {
-        id: id(number),
-        ..job
+    let listed = |number, job: ExportJob| Listed {
+        position: Position {
+            created_at: job.created_at,
+            id: id(number),
+        },
+        job: Ok(ExportJob {
+            id: id(number),
+            ..job
+        }),
     };
-    let jobs = [
-        with_id(2, processing()?),
-        completed()?,
-        with_id(0, cancelled()?),
+    let listed = [
+        listed(2, processing()?),
+        listed(1, completed()?),
+        listed(0, cancelled()?),
     ];
     let query = PageQuery::parse(Some("limit=2")).ok()?;
-    json(&Page::of(&jobs, &query, &links()?))
+    json(&Page::of(&listed, &query, &links()?))
 }
 
 fn datasets() -> Option<Value> {

@@ -3,33 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use store::StoreError;
 
 use super::representation::ScheduleRepresentation;
-use super::schedule_path::{SchedulePath, not_found};
+use super::schedule_path::{ScheduleError, SchedulePath};
 use crate::app::App;
 use crate::auth::Reader;
-
-/// Why a schedule cannot be shown.
-#[derive(Debug, thiserror::Error)]
-pub enum GetScheduleError {
-    /// The caller has no such schedule.
-    #[error("there is no such schedule")]
-    NotFound,
-    /// The database failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl IntoResponse for GetScheduleError {
-    fn into_response(self) -> Response {
-        match self {
-            Self::NotFound => not_found(),
-            Self::Store(error) => error.into(),
-        }
-        .into_response()
-    }
-}
 
 /// Answers 200 with a schedule.
 ///
@@ -45,10 +23,10 @@ pub async fn get_schedule(
     State(app): State<App>,
     Reader(principal): Reader,
     SchedulePath(id): SchedulePath,
-) -> Result<Response, GetScheduleError> {
+) -> Result<Response, ScheduleError> {
     let mut connection = store::acquire(&app.pool).await?;
     let schedule = store::schedules::get(&mut connection, principal.reach(), id)
         .await?
-        .ok_or(GetScheduleError::NotFound)?;
+        .ok_or(ScheduleError::NotFound)?;
     Ok(Json(ScheduleRepresentation::new(&schedule)).into_response())
 }

@@ -12,6 +12,7 @@ use super::representation::ScheduleRepresentation;
 use crate::app::App;
 use crate::auth::Reader;
 use crate::problem::Problem;
+use crate::readable::readable;
 
 /// Why no schedules are listed.
 #[derive(Debug, thiserror::Error)]
@@ -35,9 +36,10 @@ pub(crate) struct Schedules<'a> {
 }
 
 impl<'a> Schedules<'a> {
-    pub(crate) fn of(schedules: &'a [Schedule]) -> Self {
-        let schedules = schedules.iter().map(ScheduleRepresentation::new).collect();
-        Self { schedules }
+    pub(crate) fn of(schedules: impl Iterator<Item = &'a Schedule>) -> Self {
+        Self {
+            schedules: schedules.map(ScheduleRepresentation::new).collect(),
+        }
     }
 }
 
@@ -57,5 +59,6 @@ pub async fn list_schedules(
 ) -> Result<Response, ListSchedulesError> {
     let mut connection = store::acquire(&app.pool).await?;
     let schedules = store::schedules::list(&mut connection, principal.reach()).await?;
-    Ok(Json(Schedules::of(&schedules)).into_response())
+    let schedules = schedules.iter().filter_map(readable);
+    Ok(Json(Schedules::of(schedules)).into_response())
 }

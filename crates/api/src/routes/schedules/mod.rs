@@ -8,7 +8,7 @@ pub(crate) mod representation;
 mod schedule_path;
 
 pub use create_schedule::{CreateScheduleError, create_schedule};
-pub use delete_schedule::{DeleteScheduleError, delete_schedule};
-pub use get_schedule::{GetScheduleError, get_schedule};
+pub use delete_schedule::delete_schedule;
+pub use get_schedule::get_schedule;
 pub use list_schedules::{ListSchedulesError, list_schedules};
-pub use schedule_path::SchedulePath;
+pub use schedule_path::{ScheduleError, SchedulePath};

@@ -45,6 +45,12 @@ impl Exception {
         })
     }
 
+    /// Tells whether the engine does not take a regular expression of the filter
+    /// (`CANNOT_COMPILE_REGEXP`): RE2 differs in corners from what a request is checked with.
+    pub fn refuses_pattern(&self) -> bool {
+        self.code == 427
+    }
+
     pub(crate) fn is_limit(&self) -> bool {
         LIMITS.contains(&self.code)
     }

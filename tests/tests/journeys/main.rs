@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod filters;
 mod formats;
+mod injections;
 mod links;
 mod mail;
 mod metrics;

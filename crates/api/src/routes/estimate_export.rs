@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use domain::{Classify, ErrorClass, Violation};
+use domain::{Classify, ErrorClass, Pointer, Violation};
 use source::SourceError;
 use store::StoreError;
 
@@ -38,6 +38,11 @@ impl IntoResponse for EstimateExportError {
             Self::Invalid(violations) => Problem::invalid_request(violations),
             Self::TooMany(error) => error.into(),
             Self::Store(error) => error.into(),
+            Self::Source(SourceError::Engine(exception)) if exception.refuses_pattern() => {
+                let filters = Pointer::root().child("filters");
+                let detail = "has a regular expression that ClickHouse does not take";
+                Problem::invalid_request(vec![Violation::new(filters, detail)])
+            }
             Self::Source(error) => match error.class() {
                 ErrorClass::Transient { .. } => Problem::unavailable(error),
                 ErrorClass::Permanent | ErrorClass::Cancelled => Problem::internal(error),

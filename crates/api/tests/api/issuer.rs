@@ -75,12 +75,17 @@ impl SigningKey {
     pub(crate) fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(self.algorithm);
         header.kid = Some(self.kid.to_owned());
-        encode(&header, claims, &self.key).unwrap()
+        self.sign_under(&header, claims)
     }
 
     /// Signs a token that names no key.
     pub(crate) fn sign_nameless(&self, claims: &Value) -> String {
-        encode(&Header::new(self.algorithm), claims, &self.key).unwrap()
+        self.sign_under(&Header::new(self.algorithm), claims)
+    }
+
+    /// Signs a token with a header of one's own.
+    pub(crate) fn sign_under(&self, header: &Header, claims: &Value) -> String {
+        encode(header, claims, &self.key).unwrap()
     }
 }
 

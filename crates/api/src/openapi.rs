@@ -1,6 +1,9 @@
 //! The OpenAPI document, made from the handlers and the types that they send.
 
 mod examples;
+mod headers;
+mod links;
+mod nullable;
 mod problems;
 mod request;
 mod schedule;
@@ -15,6 +18,8 @@ pub(crate) use crate::openapi::request::ExportRequestSchema;
 pub(crate) use crate::openapi::schedule::ScheduleRequestSchema;
 
 use crate::openapi::examples::Examples;
+use crate::openapi::headers::Headers;
+use crate::openapi::links::MadeLinks;
 use crate::openapi::problems::Problems;
 use crate::problem::Document;
 use crate::routes;
@@ -48,7 +53,7 @@ use crate::routes;
         routes::readyz::readyz,
     ),
     components(schemas(Document<'static>)),
-    modifiers(&Token, &WholeObjects, &Examples, &Problems),
+    modifiers(&Token, &WholeObjects, &Examples, &Problems, &Headers, &MadeLinks),
     tags(
         (name = "exports", description = "Exports: requested, listed, watched, withdrawn."),
         (name = "files", description = "The files of completed exports."),

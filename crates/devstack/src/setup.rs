@@ -15,6 +15,15 @@ const CHDB_VERSION: &str = "26.9.0";
 /// Where Python packages are installed, away from the machine's own.
 const PYTHON_PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/devstack/python");
 
+/// What tries an API out by its description.
+const SCHEMATHESIS: &str = "schemathesis";
+const SCHEMATHESIS_VERSION: &str = "4.32.5";
+/// Where it is installed with all that it needs, which chDB is spared.
+const SCHEMATHESIS_PACKAGES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../target/devstack/schemathesis"
+);
+
 /// Installs what is missing, with one line on standard output for each thing that it does.
 ///
 /// Packages of the distribution need root or sudo. The clusters and servers that some of them
@@ -59,13 +68,7 @@ pub async fn install() -> Result<()> {
     if !has_chdb {
         println!("installing {CHDB} {CHDB_VERSION} with pip into target/devstack/python");
         let requirement = format!("{CHDB}=={CHDB_VERSION}");
-        python(
-            &["-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
-                .into_iter()
-                .chain(["--target", PYTHON_PACKAGES, &requirement])
-                .collect::<Vec<_>>(),
-        )
-        .await?;
+        pip_install(&["--no-deps", "--target", PYTHON_PACKAGES, &requirement]).await?;
     }
 
     for name in ["initdb", "postgres", "pg_ctl"] {
@@ -79,6 +82,38 @@ pub async fn install() -> Result<()> {
         bail!("{CHDB} {version} is in the way of {CHDB_VERSION}");
     }
     Ok(())
+}
+
+/// Returns the command line of Schemathesis, which it installs where it is missing.
+///
+/// Needs what [`install`] installs.
+///
+/// # Errors
+///
+/// When it cannot be installed.
+pub async fn schemathesis() -> Result<Command> {
+    let command = || {
+        let mut python = Command::new(find("python3")?);
+        python.env("PYTHONPATH", SCHEMATHESIS_PACKAGES);
+        anyhow::Ok(python)
+    };
+    let script = format!("import importlib.metadata as m; print(m.version('{SCHEMATHESIS}'))");
+    let installed = run(command()?.args(["-c", &script])).await;
+    if !installed.is_ok_and(|version| version == SCHEMATHESIS_VERSION) {
+        println!(
+            "installing {SCHEMATHESIS} {SCHEMATHESIS_VERSION} with pip into target/devstack/{SCHEMATHESIS}"
+        );
+        let requirement = format!("{SCHEMATHESIS}=={SCHEMATHESIS_VERSION}");
+        pip_install(&["--target", SCHEMATHESIS_PACKAGES, &requirement]).await?;
+    }
+    let mut command = command()?;
+    command.args(["-m", "schemathesis.cli"]).kill_on_drop(true);
+    Ok(command)
+}
+
+async fn pip_install(args: &[&str]) -> Result<()> {
+    let install = ["-m", "pip", "install", "--quiet", "--upgrade"];
+    python(&[&install, args].concat()).await.map(drop)
 }
 
 /// Installs packages whose programs of the same name are missing.

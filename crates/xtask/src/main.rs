@@ -7,6 +7,7 @@
 
 mod bench;
 mod cargo;
+mod check_api;
 mod check_deps;
 mod ci;
 mod clickhouse;
@@ -69,8 +70,15 @@ enum Command {
 
     /// Checks everything that must hold before a change is merged.
     ///
-    /// Formatting, crate boundaries, prepared queries, lints, documentation and tests, in this order.
+    /// Formatting, crate boundaries, prepared queries, lints, documentation, tests and the API against its
+    /// own description, in this order.
     Ci,
+
+    /// Checks that the API does what its OpenAPI document says, whatever it is sent.
+    ///
+    /// Schemathesis makes requests of the document, good and bad ones, and fails at any answer that is an
+    /// error of the server or not as it is described. Prints how to repeat what fails.
+    CheckApi(check_api::Args),
 
     /// Checks that the crates depend on each other in the directions of the architecture.
     CheckDeps,
@@ -107,6 +115,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Test(args) => return test::run(&args).await,
         Command::Soak(args) => return soak::run(&args).await,
         Command::Ci => return ci::run().await,
+        Command::CheckApi(args) => check_api::run(&args).await?,
         Command::CheckDeps => check_deps::run().await?,
         Command::Sqlx(args) => prepare::run(&args).await?,
         Command::Bench(command) => bench::run(&command).await?,

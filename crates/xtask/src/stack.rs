@@ -141,15 +141,29 @@ impl Stack {
         Ok(Client::new(self.http.clone(), api.to_owned(), token))
     }
 
-    /// Starts `export-api` and returns it with its URL.
+    /// Starts `export-api` with the default configuration, and returns it with its URL.
     ///
     /// # Errors
     ///
     /// When it does not become ready.
     pub(crate) async fn spawn_api(&self, binaries: &Binaries) -> Result<(Service, String)> {
+        self.spawn_api_with(binaries, &[]).await
+    }
+
+    /// Starts `export-api` with some keys of the configuration, and returns it with its URL.
+    ///
+    /// # Errors
+    ///
+    /// When it does not become ready.
+    pub(crate) async fn spawn_api_with(
+        &self,
+        binaries: &Binaries,
+        keys: &[(&str, &str)],
+    ) -> Result<(Service, String)> {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let url = format!("http://{listen}");
-        let mut api = self.spawn(&binaries.api, &[("EXPORT__HTTP__LISTEN", &listen)])?;
+        let keys = [keys, &[("EXPORT__HTTP__LISTEN", &listen)]].concat();
+        let mut api = self.spawn(&binaries.api, &keys)?;
         api.wait_until_ready(&format!("{url}/readyz"), READY)
             .await?;
         Ok((api, url))

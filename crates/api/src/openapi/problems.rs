@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use axum::http::StatusCode;
 use domain::{JobStatus, Pointer, Violation};
 use serde_json::Value;
 use store::quotas::{Exceeded, Resource};
@@ -11,15 +12,20 @@ use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema};
 
+use crate::openapi::headers::{RETRY_AFTER, header};
 use crate::problem::{self, Problem, ProblemCode};
 
-/// What can go wrong with whatever needs a token.
-const ALWAYS: &[ProblemCode] = &[
+/// What can go wrong with whatever needs a token, besides [`ALWAYS`].
+const WITH_TOKEN: &[ProblemCode] = &[
     ProblemCode::TokenMissing,
     ProblemCode::TokenInvalid,
     ProblemCode::TokenExpired,
     ProblemCode::PermissionMissing,
     ProblemCode::RateLimited,
+];
+
+/// What can go wrong with whatever is about an export.
+const ALWAYS: &[ProblemCode] = &[
     ProblemCode::Internal,
     ProblemCode::Unavailable,
     ProblemCode::Overloaded,
@@ -112,12 +118,14 @@ fn add(operation: &mut Operation) {
     {
         *description = own.trim_end().to_owned();
     }
-    if operation.security.is_none() {
-        return;
-    }
-    let own = of(operation.operation_id.as_deref().unwrap_or_default());
+    let id = operation.operation_id.as_deref().unwrap_or_default();
+    let with_token: &[_] = match (&operation.security, id) {
+        (Some(_), _) => WITH_TOKEN,
+        (None, "follow_link") => &[],
+        (None, _) => return,
+    };
     let mut by_status = BTreeMap::<u16, Vec<ProblemCode>>::new();
-    for code in ALWAYS.iter().chain(own) {
+    for code in with_token.iter().chain(ALWAYS).chain(of(id)) {
         by_status
             .entry(code.status().as_u16())
             .or_default()
@@ -128,12 +136,28 @@ fn add(operation: &mut Operation) {
             .iter()
             .map(|code| format!("`{}`: {}", code.as_str(), code.meaning()))
             .collect();
-        let response = ResponseBuilder::new()
+        let mut response = ResponseBuilder::new()
             .description(meanings.join("\n\n"))
             .content(problem::CONTENT_TYPE, content(&codes));
+        if codes.iter().copied().any(says_when) {
+            response = response.header_ref(RETRY_AFTER, header(RETRY_AFTER));
+        }
         let responses = &mut operation.responses.responses;
         responses.insert(status.to_string(), RefOr::T(response.build()));
     }
+}
+
+/// Tells whether an answer says when to ask again.
+fn says_when(code: ProblemCode) -> bool {
+    let passes = [
+        StatusCode::TOO_MANY_REQUESTS,
+        StatusCode::SERVICE_UNAVAILABLE,
+    ];
+    let is_soon_over = matches!(
+        code,
+        ProblemCode::NotReady | ProblemCode::IdempotencyKeyInUse
+    );
+    is_soon_over || passes.contains(&code.status())
 }
 
 fn content(codes: &[ProblemCode]) -> Content {

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::openapi::nullable::nullable;
+
 /// The schema of a request.
 pub(crate) struct ExportRequestSchema;
 
@@ -18,7 +20,7 @@ impl ToSchema for ExportRequestSchema {
 
 impl PartialSchema for ExportRequestSchema {
     fn schema() -> RefOr<Schema> {
-        serde_json::from_value(schema()).unwrap_or_default()
+        serde_json::from_value(nullable(schema())).unwrap_or_default()
     }
 }
 

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::openapi::nullable::nullable;
+
 /// The schema of a request for a schedule.
 pub(crate) struct ScheduleRequestSchema;
 
@@ -18,7 +20,7 @@ impl ToSchema for ScheduleRequestSchema {
 
 impl PartialSchema for ScheduleRequestSchema {
     fn schema() -> RefOr<Schema> {
-        serde_json::from_value(schema()).unwrap_or_default()
+        serde_json::from_value(nullable(schema())).unwrap_or_default()
     }
 }
 

@@ -87,7 +87,7 @@ impl IntoResponse for CreateExportError {
 #[utoipa::path(
     post, path = "/api/v1/export", tag = "exports", security(("token" = ["export:create"])),
     params((
-        "Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255,
+        "Idempotency-Key" = Option<String>, Header, pattern = r#"^([!#-+\--:<-\[\]-~]{1,255}|"([ !#-\[\]-~]|\\["\\]){1,255}")$"#,
         description = "The same key and body within 24 hours make one export.", example = "8e03978e-40d5-43e8-bc93-6894a57f9324",
     )),
     request_body(content = ExportRequestSchema),

@@ -2,8 +2,11 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use uuid::Uuid;
 
+use crate::access::{ADMIN, protected, token};
 use crate::app::{Answer, Builder, TestApp, minimal};
+use crate::openapi::document;
 
 /// Returns what is left and for how many seconds, of a header such as `"create";r=2;t=20`.
 fn left(answer: &Answer, policy: &str) -> (u64, u64) {
@@ -81,4 +84,36 @@ async fn other_requests_are_counted_by_each_process() {
     answer.assert_problem(401, "token_missing");
     assert_eq!(app.get("/healthz").await.header("ratelimit"), "");
     app.create().await;
+}
+
+#[tokio::test]
+async fn what_answers_say_of_limits_is_described() {
+    let builder = TestApp::builder().await.with(|config| {
+        config.auth.permissions_claim = Some("scope".to_owned());
+        config.rate_limit.create_per_minute = 1;
+        config.rate_limit.other_per_minute = 1;
+    });
+    let app = builder.start().await;
+    let document = document(&app).await;
+    for operation in protected(&app).await {
+        let (method, path) = (&operation.method, &operation.path);
+        let (user, organization) = app.new_user().await;
+        let admin = token(user, organization, ADMIN);
+        for is_over in [false, true] {
+            let answer = operation.call(&app, &admin, Uuid::new_v4()).await;
+            assert_eq!(answer.status == 429, is_over, "{method} {path}: {answer:?}");
+            assert_ne!(answer.header("ratelimit"), "", "{method} {path}");
+            let operation = &document["paths"][path][method.as_str().to_lowercase()];
+            let described = &operation["responses"][answer.status.as_str()]["headers"];
+            for header in ["RateLimit", "RateLimit-Policy", "Retry-After"] {
+                let is_sent = answer.headers.contains_key(header);
+                let is_described = described.get(header).is_some();
+                let status = answer.status;
+                assert!(
+                    is_described || !is_sent,
+                    "{method} {path} {status}: {header}"
+                );
+            }
+        }
+    }
 }

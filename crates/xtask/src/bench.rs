@@ -3,6 +3,7 @@
 mod api;
 mod export;
 mod latency;
+mod listeners;
 mod memory;
 mod rival;
 mod scale;
@@ -44,6 +45,11 @@ pub(crate) enum Command {
     /// The table is also in target/bench/latency.json.
     Latency(latency::Args),
 
+    /// The API with a thousand clients that listen to exports, and a steady stream of requests.
+    ///
+    /// It is also in target/bench/listeners.json.
+    Listeners(listeners::Args),
+
     /// An export as csv.gz, against `curl … | pigz` and an upload.
     ///
     /// It is also in target/bench/shell.json.
@@ -67,6 +73,7 @@ pub(crate) async fn run(command: &Command) -> Result<()> {
         Command::Export(args) => export::run(args).await,
         Command::Api(args) => api::run(args).await,
         Command::Latency(args) => latency::run(args).await,
+        Command::Listeners(args) => listeners::run(args).await,
         Command::Shell(args) => shell::run(args).await,
         Command::Memory(args) => memory::run(args).await,
         Command::Scale(args) => scale::run(args).await,

@@ -166,6 +166,27 @@ impl Client {
         Ok(self.send(request, StatusCode::OK).await?.json().await?)
     }
 
+    /// Looks at the newest jobs.
+    ///
+    /// # Errors
+    ///
+    /// When the API does not list them.
+    pub(crate) async fn list(&self) -> Result<()> {
+        let request = self.http.get(self.url(""));
+        self.send(request, StatusCode::OK).await?.bytes().await?;
+        Ok(())
+    }
+
+    /// Begins to listen to a job, and returns the stream of events.
+    ///
+    /// # Errors
+    ///
+    /// When the API does not let it.
+    pub(crate) async fn listen(&self, id: Uuid) -> Result<Response> {
+        let request = self.http.get(self.url(&format!("/{id}/events")));
+        self.send(request, StatusCode::OK).await
+    }
+
     /// Waits until a job is completed, and reports it each time that it is looked at. Returns
     /// what the API says about the file.
     ///

@@ -109,29 +109,37 @@ impl<'a> TextChunk<'a> {
         }
     }
 
-    /// Begins a row of so many texts, which then go into their [slots](Self::slot). One without any
-    /// is defined up to the level `empty`.
-    pub(crate) fn row(&mut self, texts: usize, empty: u8) -> Result<(), ParquetError> {
+    /// Begins a row of so many values, each of which is then [NULL](Self::null) or goes into a
+    /// [slot](Self::slot). A row without any is defined up to the level `empty`.
+    pub(crate) fn row(&mut self, values: usize, empty: u8) -> Result<(), ParquetError> {
         self.make_room()?;
         let page = &mut self.page;
         page.rows += 1;
-        page.texts += texts;
-        let end = page.definition.len() + texts.max(1);
-        let defined = if texts == 0 { empty } else { self.defined };
-        page.definition.resize(end, defined);
+        if values == 0 {
+            page.definition.push(empty);
+        }
         if self.repeated > 0 {
+            let end = page.repetition.len() + values.max(1);
             page.repetition.push(0);
-            page.repetition.resize(end, 1);
+            page.repetition.resize(end, self.repeated);
         }
         Ok(())
     }
 
+    /// Adds NULL.
+    pub(crate) fn null(&mut self) {
+        self.page.definition.push(self.defined.saturating_sub(1));
+    }
+
     /// Returns where the next text goes.
     pub(crate) fn slot(&mut self) -> Slot<'_> {
+        let page = &mut self.page;
+        page.definition.push(self.defined);
+        page.texts += 1;
         if self.is_coded {
-            Slot::Coded(&mut self.dictionary, &mut self.page.places)
+            Slot::Coded(&mut self.dictionary, &mut page.places)
         } else {
-            Slot::Plain(&mut self.page.plain)
+            Slot::Plain(&mut page.plain)
         }
     }
 

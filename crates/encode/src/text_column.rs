@@ -26,12 +26,8 @@ impl<'a> TextColumn<'a> {
     pub(crate) fn write(&mut self, chunk: &mut TextChunk<'_>) -> Result<(), ParquetError> {
         let Self { rows, pieces } = self;
         rows.try_each(|batch, row| {
-            let texts = &mut pieces[batch];
-            if texts.is_null(row) {
-                return chunk.row(0, 0);
-            }
             chunk.row(1, 0)?;
-            texts.put(row, chunk.slot());
+            pieces[batch].add(row, chunk);
             Ok(())
         })
     }

@@ -26,7 +26,7 @@ struct Piece<'a> {
 }
 
 impl<'a> TextMap<'a> {
-    /// Returns nothing for columns of another type, or with NULL in their maps.
+    /// Returns nothing for columns of another type.
     pub(crate) fn new(rows: Rows<'a>, column: usize, is_nullable: bool) -> Option<Self> {
         let columns = rows.batches().iter().map(|batch| batch.column(column));
         Some(Self {
@@ -46,7 +46,7 @@ impl<'a> TextMap<'a> {
         rows.try_each(|batch, row| {
             let piece = &mut pieces[batch];
             let entries = piece.begin(row, *is_nullable, chunk)?;
-            entries.for_each(|entry| piece.keys.put(entry, chunk.slot()));
+            entries.for_each(|entry| piece.keys.add(entry, chunk));
             Ok(())
         })
     }
@@ -63,13 +63,13 @@ impl<'a> TextMap<'a> {
             let piece = &mut pieces[batch];
             for entry in piece.begin(row, *is_nullable, chunk)? {
                 let Some(key) = piece.keys.number(entry) else {
-                    piece.values.put(entry, chunk.slot());
+                    piece.values.add(entry, chunk);
                     continue;
                 };
                 if key >= last.len() {
                     last.resize(key + 1, u32::MAX);
                 }
-                piece.values.put_again(entry, &mut last[key], chunk.slot());
+                piece.values.add_again(entry, &mut last[key], chunk);
             }
             Ok(())
         })
@@ -82,10 +82,11 @@ impl<'a> Piece<'a> {
             return None;
         };
         let maps = column.as_map();
-        let [keys, values] = [maps.keys(), maps.values()].map(|texts| Texts::new(texts));
-        let [keys, values] = [keys?, values?];
-        let are_there = keys.are_there() && values.are_there();
-        are_there.then_some(Self { maps, keys, values })
+        Some(Self {
+            maps,
+            keys: Texts::new(maps.keys())?,
+            values: Texts::new(maps.values())?,
+        })
     }
 
     /// Begins a row of a chunk, and returns where its entries are.

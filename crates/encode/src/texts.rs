@@ -4,14 +4,14 @@ use arrow::array::{Array, AsArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ArrowNativeType, DataType, Int32Type};
 
-use crate::text_chunk::Slot;
+use crate::text_chunk::{Slot, TextChunk};
 
 /// The place of a text that has not been looked up yet.
 const UNKNOWN: u32 = u32::MAX;
 
 /// An array of texts.
 pub(crate) struct Texts<'a> {
-    nulls: Option<&'a NullBuffer>,
+    nulls: Option<NullBuffer>,
     values: &'a StringArray,
     dictionary: Option<Keys<'a>>,
 }
@@ -24,7 +24,7 @@ struct Keys<'a> {
 }
 
 impl<'a> Texts<'a> {
-    /// Returns nothing for arrays of another type, or with NULL in their dictionary.
+    /// Returns nothing for arrays of another type.
     pub(crate) fn new(array: &'a dyn Array) -> Option<Self> {
         let (values, dictionary) = match array.data_type() {
             DataType::Utf8 => (array.as_string(), None),
@@ -41,25 +41,36 @@ impl<'a> Texts<'a> {
             }
             _ => return None,
         };
-        let nulls = array.nulls();
-        let is_plain = dictionary.is_none() || values.null_count() == 0;
-        is_plain.then_some(Self {
-            nulls,
+        Some(Self {
+            nulls: array.logical_nulls(),
             values,
             dictionary,
         })
     }
 
-    pub(crate) fn are_there(&self) -> bool {
-        self.nulls.is_none_or(|nulls| nulls.null_count() == 0)
+    /// Adds a text to a chunk, or NULL.
+    pub(crate) fn add(&mut self, row: usize, chunk: &mut TextChunk<'_>) {
+        if self.is_null(row) {
+            chunk.null();
+        } else {
+            self.put(row, chunk.slot());
+        }
     }
 
-    pub(crate) fn is_null(&self, row: usize) -> bool {
-        self.nulls.is_some_and(|nulls| nulls.is_null(row))
+    /// Adds a text to a chunk that is likely the one `last` time, or NULL. The place of it is noted there.
+    pub(crate) fn add_again(&mut self, row: usize, last: &mut u32, chunk: &mut TextChunk<'_>) {
+        if self.is_null(row) {
+            chunk.null();
+        } else {
+            self.put_again(row, last, chunk.slot());
+        }
     }
 
-    /// Puts a text into its slot.
-    pub(crate) fn put(&mut self, row: usize, slot: Slot<'_>) {
+    fn is_null(&self, row: usize) -> bool {
+        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
+    }
+
+    fn put(&mut self, row: usize, slot: Slot<'_>) {
         match (&mut self.dictionary, slot) {
             (Some(Keys { keys, places }), Slot::Coded(dictionary, out)) => {
                 let key = keys[row].as_usize();
@@ -72,8 +83,7 @@ impl<'a> Texts<'a> {
         }
     }
 
-    /// Puts a text into its slot that is likely the one `last` time. The place of it is noted there.
-    pub(crate) fn put_again(&mut self, row: usize, last: &mut u32, slot: Slot<'_>) {
+    fn put_again(&mut self, row: usize, last: &mut u32, slot: Slot<'_>) {
         let text = self.text(row);
         match slot {
             Slot::Coded(dictionary, out) => {

@@ -250,11 +250,51 @@ impl Api {
     /// When anything does not fit.
     pub async fn download(&self, job: &Job) -> Result<Download> {
         let path = job["download_url"].as_str().context("a link")?;
+        self.download_from(path, &job["file"]).await
+    }
+
+    /// Returns what the manifest of a completed job says.
+    ///
+    /// # Errors
+    ///
+    /// When there is none.
+    pub async fn manifest(&self, job: &Job) -> Result<Value> {
+        let path = job["manifest_url"].as_str().context("a link")?;
+        let (status, manifest) = self.get(path).await?;
+        ensure!(status == StatusCode::OK, "{status}: {manifest}");
+        Ok(manifest)
+    }
+
+    /// Downloads all files of a completed job, and checks them against its manifest and that against the job.
+    ///
+    /// # Errors
+    ///
+    /// When anything does not fit.
+    pub async fn download_all(&self, job: &Job) -> Result<Vec<Download>> {
+        let manifest = self.manifest(job).await?;
+        let described = manifest["files"].as_array().context("files")?;
+        let sum = |name| {
+            let numbers = described.iter().map(|file| file[name].as_u64());
+            numbers.sum::<Option<u64>>().context("numbers")
+        };
+        let totals = json!({
+            "count": described.len(), "rows": sum("rows")?, "size_bytes": sum("size_bytes")?,
+        });
+        ensure!(job["files"] == totals, "{totals} {job}");
+        let mut files = Vec::new();
+        for (number, file) in (1..).zip(described) {
+            ensure!(file["number"] == number, "{file}");
+            let path = file["download_url"].as_str().context("a link")?;
+            files.push(self.download_from(path, file).await?);
+        }
+        Ok(files)
+    }
+
+    async fn download_from(&self, path: &str, described: &Value) -> Result<Download> {
         let answer = self.send(Method::GET, path, None).await?;
         ensure!(answer.status() == StatusCode::FOUND, "{}", answer.status());
         let location = answer.headers()[LOCATION].to_str()?.to_owned();
         let file = self.fetch(&location).await?;
-        let described = &job["file"];
         ensure!(described["size_bytes"] == file.bytes.len(), "{described}");
         ensure!(
             described["sha256"] == hex::encode(Sha256::digest(&file.bytes)),

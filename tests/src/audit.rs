@@ -17,7 +17,8 @@ use crate::world::World;
 struct Row {
     job_id: Uuid,
     status: String,
-    object_key: Option<String>,
+    /// Those of its files.
+    object_keys: Vec<String>,
     file_size: Option<i64>,
     /// The events that end a job.
     ends: Vec<String>,
@@ -28,7 +29,7 @@ struct Row {
 
 impl World {
     /// Waits until nothing is left to do, then checks that each job has one end and each completed
-    /// job one object, that the bucket holds nothing else, and that nobody is told of one job twice.
+    /// job its objects, that the bucket holds nothing else, and that nobody is told of one job twice.
     ///
     /// # Errors
     ///
@@ -91,9 +92,10 @@ impl World {
                 violations.push(format!("{id} has {} notifications too many", job.repeated));
             }
             if job.status == "COMPLETED" {
-                let object = job.object_key.as_ref().and_then(|key| objects.remove(key));
-                if object != job.file_size {
-                    violations.push(format!("{id} has a file of {object:?} bytes"));
+                let sizes = job.object_keys.iter().map(|key| objects.remove(key));
+                let size = sizes.sum::<Option<i64>>();
+                if size != job.file_size {
+                    violations.push(format!("{id} has files of {size:?} bytes"));
                 }
             }
         }
@@ -187,7 +189,12 @@ impl World {
 }
 
 async fn jobs(postgres: &mut PgConnection) -> Result<Vec<Row>> {
-    let sql = "SELECT job_id, status, object_key, file_size,
+    let sql = "SELECT job_id, status, file_size,
+               ARRAY(SELECT object_key FROM export_jobs AS it
+                     WHERE it.job_id = job.job_id AND object_key IS NOT NULL
+                     UNION ALL
+                     SELECT object_key FROM export_files AS file
+                     WHERE file.job_id = job.job_id) AS object_keys,
                ARRAY(SELECT kind FROM export_events AS event
                      WHERE event.job_id = job.job_id
                        AND kind IN ('completed', 'failed', 'cancelled')) AS ends,

@@ -82,6 +82,8 @@ error_codes! {
     StorageDenied = "storage_denied", "The file storage is not set up correctly. Please tell your administrator.";
     /// The file would be larger than the storage can hold.
     TooLarge = "too_large", "The export is larger than one file may be. Please choose a shorter time range or stricter filters.";
+    /// The export would have more files than it may have.
+    TooManyFiles = "too_many_files", "The export would have more files than an export may have. Please ask for larger files, or choose a shorter time range or stricter filters.";
     /// A value could not be written in the format.
     EncodingFailed = "encoding_failed", "A row could not be written in the chosen format.";
     /// The workers that had the job died, or did not live long enough to make progress.

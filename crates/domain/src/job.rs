@@ -96,10 +96,10 @@ pub enum JobState {
     Pending,
     /// A worker has the lease.
     Processing,
-    /// The file is there.
+    /// The files are there.
     Completed {
-        /// The file.
-        file: ExportedFile,
+        /// The files.
+        files: ExportedFiles,
         /// Since when.
         completed_at: DateTime<Utc>,
         /// Until when.
@@ -142,7 +142,70 @@ impl JobState {
     }
 }
 
-/// The file of a completed job.
+/// The files of a completed job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExportedFiles {
+    /// There is one, as a rule.
+    One(ExportedFile),
+    /// The export was split.
+    Several(FileTotals),
+}
+
+/// What the files of a job are together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileTotals {
+    /// How many there are.
+    pub count: u32,
+    /// Their size, compressed.
+    pub size_bytes: u64,
+    /// How many rows they hold.
+    pub rows: u64,
+}
+
+impl ExportedFiles {
+    /// Returns what they are together.
+    pub fn totals(&self) -> FileTotals {
+        match self {
+            Self::One(file) => FileTotals {
+                count: 1,
+                size_bytes: file.size_bytes,
+                rows: file.rows,
+            },
+            Self::Several(totals) => *totals,
+        }
+    }
+
+    /// Returns the file if it is the only one.
+    pub fn only(&self) -> Option<&ExportedFile> {
+        match self {
+            Self::One(file) => Some(file),
+            Self::Several(_) => None,
+        }
+    }
+}
+
+impl From<Vec<ExportedFile>> for ExportedFiles {
+    fn from(mut files: Vec<ExportedFile>) -> Self {
+        if files.len() == 1
+            && let Some(file) = files.pop()
+        {
+            return Self::One(file);
+        }
+        Self::Several(FileTotals {
+            count: u32::try_from(files.len()).unwrap_or(u32::MAX),
+            size_bytes: files.iter().map(|file| file.size_bytes).sum(),
+            rows: files.iter().map(|file| file.rows).sum(),
+        })
+    }
+}
+
+impl From<ExportedFile> for ExportedFiles {
+    fn from(file: ExportedFile) -> Self {
+        Self::One(file)
+    }
+}
+
+/// A file of a completed job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportedFile {
     /// Its key in the bucket.

@@ -15,6 +15,7 @@ mod notify;
 mod output;
 mod request;
 mod schedule;
+mod split;
 mod time;
 mod time_range;
 mod trace_parent;
@@ -25,7 +26,7 @@ pub use contents::{FileColumn, FileContents};
 pub use error::{Classify, ErrorClass, ErrorCode, Failure};
 pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
 pub use ids::{JobId, OrganizationId, ScheduleId, UserId, WorkerId};
-pub use job::{ExportJob, ExportedFile, JobState, JobStatus, Progress};
+pub use job::{ExportJob, ExportedFile, ExportedFiles, FileTotals, JobState, JobStatus, Progress};
 pub use key_prefix::KeyPrefix;
 pub use notify::{LinkKind, Notify, WebhookUrl};
 pub use output::{
@@ -36,6 +37,7 @@ pub use request::{DataType, ExportRequest, RequestLimits, options_schema};
 pub use schedule::{
     Recurrence, Schedule, ScheduleErrorCode, ScheduleFailure, ScheduleRequest, Window, export_of,
 };
+pub use split::Split;
 pub use time::parse_time;
 pub use time_range::TimeRange;
 pub use trace_parent::TraceParent;

@@ -234,11 +234,18 @@ impl Output {
         }
     }
 
-    /// Returns a readable name, such as `logs_20260101T000000Z_20260102T000000Z.csv.gz`.
-    pub fn file_name(&self, data_type: &DataType, range: &TimeRange) -> String {
+    /// Returns a readable name, such as `logs_20260101T000000Z_20260102T000000Z.csv.gz`; with a number, one
+    /// such as `logs_20260101T000000Z_20260102T000000Z-0001.csv.gz`.
+    pub fn file_name(
+        &self,
+        data_type: &DataType,
+        range: &TimeRange,
+        number: Option<u32>,
+    ) -> String {
         let basic = "%Y%m%dT%H%M%SZ";
+        let number = number.map_or_else(String::new, |number| format!("-{number:04}"));
         format!(
-            "{data_type}_{}_{}.{}",
+            "{data_type}_{}_{}{number}.{}",
             range.start().format(basic),
             range.end().format(basic),
             self.extension(),

@@ -14,6 +14,7 @@ use crate::notify::Notify;
 use crate::output::{Compression, Format, Output, RowOrder};
 use crate::request::options::Options;
 pub use crate::request::options::options_schema;
+use crate::split::Split;
 use crate::time::parse_time;
 use crate::time_range::TimeRange;
 use crate::violation::{Pointer, Violation};
@@ -81,6 +82,8 @@ pub struct ExportRequest {
     pub output: Output,
     /// The order of its rows.
     pub order: RowOrder,
+    /// Where a file ends and the next begins; there is one file without it.
+    pub split: Option<Split>,
     /// The window.
     pub range: TimeRange,
     /// Which rows; all of them when there is none.
@@ -124,14 +127,14 @@ impl ExportRequest {
         };
         let options = options.and_then(|options| {
             let output = members.checked("compression", || options.of_format.with(compression))?;
-            Some((output, options.order, options.notify))
+            Some((output, options.order, options.split, options.notify))
         });
         let range = start.zip(end).and_then(|(start, end)| {
             members.checked("end_time", || time_range(start, end, limits.max_range))
         });
         members.finish()?;
         // With no violation, whatever is required is there.
-        let (Some(data_type), Some((output, order, notify)), Some(range)) =
+        let (Some(data_type), Some((output, order, split, notify)), Some(range)) =
             (data_type, options, range)
         else {
             return Err(one(&Pointer::root(), "is not a valid request"));
@@ -140,6 +143,7 @@ impl ExportRequest {
             data_type,
             output,
             order,
+            split,
             range,
             filters,
             columns,
@@ -147,10 +151,13 @@ impl ExportRequest {
         })
     }
 
-    /// Returns the options that make the file what it is as they would be given, defaults filled in.
+    /// Returns the options that make the files what they are as they would be given, defaults filled in.
     pub fn file_options_json(&self) -> Value {
         let mut options = self.output.options_json();
         options["order"] = self.order.as_str().into();
+        if let Some(split) = self.split {
+            options["split"] = split.to_json();
+        }
         options
     }
 
@@ -163,9 +170,11 @@ impl ExportRequest {
         options
     }
 
-    /// Returns the readable name of the file.
-    pub fn file_name(&self) -> String {
-        self.output.file_name(&self.data_type, &self.range)
+    /// Returns the readable name of a file by its number, from 1, which the name has when the export is
+    /// split.
+    pub fn file_name(&self, number: u32) -> String {
+        let number = self.split.map(|_| number);
+        self.output.file_name(&self.data_type, &self.range, number)
     }
 }
 
@@ -275,7 +284,7 @@ mod tests {
         let request = ExportRequest::parse(&valid(), &limits()).unwrap();
         assert_eq!(request.output.compression(), Compression::Gzip);
         assert_eq!(
-            request.file_name(),
+            request.file_name(1),
             "logs_20260101T000000Z_20260102T000000Z.csv.gz"
         );
         assert_eq!(
@@ -303,6 +312,10 @@ mod tests {
             (
                 "parquet",
                 json!({"parquet": {"compression": "snappy"}, "order": "time"}),
+            ),
+            (
+                "json",
+                json!({"json": {"layout": "lines"}, "order": "time", "split": {"max_rows": 5000}}),
             ),
             (
                 "parquet",
@@ -386,10 +399,20 @@ mod tests {
     }
 
     #[test]
+    fn the_files_of_a_split_export_are_numbered() {
+        let split = json!({"options": {"split": {"max_bytes": 1_048_576}}});
+        let request = ExportRequest::parse(&with(&split), &limits()).unwrap();
+        assert_eq!(
+            request.file_name(7),
+            "logs_20260101T000000Z_20260102T000000Z-0007.csv.gz"
+        );
+    }
+
+    #[test]
     fn options_of_another_format_are_refused() {
         assert_eq!(
             errors(&with(&json!({"options": {"json": {"layout": "array"}}}))),
-            ["/options/json: is unknown; known are order, notify, csv"]
+            ["/options/json: is unknown; known are order, split, notify, csv"]
         );
         assert_eq!(
             errors(&with(

@@ -41,6 +41,22 @@ impl Assembler {
         }
     }
 
+    /// Returns how many more bytes the file has at most if it ends behind this block, which is the next.
+    /// For the same blocks it is always the same, also behind a checkpoint.
+    ///
+    /// # Errors
+    ///
+    /// As for [`push`](Self::push), and if the compressor or Parquet fails.
+    pub fn most_bytes_with(&mut self, block: &EncodedBlock) -> Result<u64, EncodeError> {
+        let bytes = match (&mut self.file, &block.content) {
+            (_, Content::Empty) => 0,
+            (File::Text(file), Content::Text(block)) => file.most_bytes_with(block)?,
+            (File::Parquet(file), Content::RowGroup(group)) => file.most_bytes_with(group)?,
+            _ => return Err(EncodeError::MisplacedBlock),
+        };
+        Ok(bytes as u64)
+    }
+
     /// Returns what another process must know of the blocks that were pushed since the last
     /// checkpoint, to go on behind them with [`Encoder::resume`](crate::Encoder::resume). Nothing
     /// at all if there is nothing to know.

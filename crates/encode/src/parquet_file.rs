@@ -17,6 +17,9 @@ use crate::tail::{self, Entry};
 /// What a Parquet file begins and ends with.
 const MAGIC: &[u8] = b"PAR1";
 
+/// The most bytes that a number has in the footer: 64 bits, seven to a byte.
+const LONGEST_NUMBER: usize = 10;
+
 /// Puts the row groups of a file together.
 pub(crate) struct ParquetFile {
     schema: SchemaDescPtr,
@@ -27,6 +30,14 @@ pub(crate) struct ParquetFile {
     row_groups: Vec<Entry>,
     /// How many of the row groups are in checkpoints.
     recorded: usize,
+    measured: Measured,
+}
+
+/// What some of the row groups, from the first on, have at the end of the file at most.
+#[derive(Default)]
+struct Measured {
+    row_groups: usize,
+    bytes: usize,
 }
 
 impl ParquetFile {
@@ -37,6 +48,7 @@ impl ParquetFile {
             position: 0,
             row_groups: Vec::new(),
             recorded: 0,
+            measured: Measured::default(),
         }
     }
 
@@ -53,6 +65,36 @@ impl ParquetFile {
         }
         opening.extend_from_slice(&bytes);
         Ok(opening.into())
+    }
+
+    pub(crate) fn most_bytes_with(&mut self, row_group: &RowGroup) -> Result<usize, EncodeError> {
+        for entry in &self.row_groups[self.measured.row_groups..] {
+            self.measured.bytes += self.most_bytes_of(entry)?;
+        }
+        self.measured.row_groups = self.row_groups.len();
+        let before = MAGIC.len().saturating_sub(self.position);
+        let start = self.position + before;
+        let entry = row_group
+            .entry
+            .clone()
+            .place(self.row_groups.len(), start)?;
+        let end = self.measured.bytes + self.most_bytes_of(&entry)? + self.bytes_of_end(&[])?;
+        Ok(before + row_group.bytes.len() + end)
+    }
+
+    /// Returns how many bytes a row group has at most at the end of the file. As if it stood there by itself,
+    /// but then the page index is at the beginning, where its offsets are short.
+    fn most_bytes_of(&self, entry: &Entry) -> Result<usize, EncodeError> {
+        let alone = self.bytes_of_end(std::slice::from_ref(entry))?;
+        Ok(alone + entry.metadata.num_columns() * 2 * LONGEST_NUMBER)
+    }
+
+    fn bytes_of_end(&self, row_groups: &[Entry]) -> Result<usize, EncodeError> {
+        let metadata = self.properties.key_value_metadata().cloned();
+        let file = self.metadata(row_groups, metadata.filter(|_| row_groups.is_empty()));
+        let mut end = Vec::new();
+        tail::write(row_groups.to_vec(), file, TrackedWrite::new(&mut end))?;
+        Ok(end.len())
     }
 
     /// Returns the metadata of the row groups since the last checkpoint, with their page indexes,

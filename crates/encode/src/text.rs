@@ -124,19 +124,29 @@ pub(crate) struct TextFile {
 
 impl TextFile {
     pub(crate) fn push(&mut self, block: TextBlock) -> Result<Bytes, EncodeError> {
-        let opened = std::mem::replace(&mut self.opened, true);
-        let before = match (block.position, opened) {
+        let mut bytes = self.before(&block)?;
+        self.opened = true;
+        if bytes.is_empty() {
+            return Ok(block.bytes.into());
+        }
+        bytes.extend_from_slice(&block.bytes);
+        Ok(bytes.into())
+    }
+
+    pub(crate) fn most_bytes_with(&self, block: &TextBlock) -> Result<usize, EncodeError> {
+        let close = self.optional_member(self.frame.close)?;
+        Ok(self.before(block)?.len() + block.bytes.len() + close.len())
+    }
+
+    /// Returns what stands between the file so far and the next block.
+    fn before(&self, block: &TextBlock) -> Result<Vec<u8>, EncodeError> {
+        let before = match (block.position, self.opened) {
             (BlockPosition::First, false) => b"",
             (BlockPosition::First, true) => return Err(EncodeError::MisplacedBlock),
             (BlockPosition::Later, false) => &self.frame.open[..],
             (BlockPosition::Later, true) => self.frame.between,
         };
-        if before.is_empty() {
-            return Ok(block.bytes.into());
-        }
-        let mut bytes = self.member(before)?;
-        bytes.extend_from_slice(&block.bytes);
-        Ok(bytes.into())
+        Ok(self.optional_member(before)?)
     }
 
     /// Blocks are members of their own, so all there is to know is that the file is opened, and how.
@@ -170,13 +180,22 @@ impl TextFile {
     }
 
     pub(crate) fn finish(self) -> Result<Bytes, EncodeError> {
-        let end = match (self.opened, self.frame.close) {
-            (true, b"") => Vec::new(),
-            (true, close) => self.member(close)?,
+        let close = self.frame.close;
+        let end = if self.opened {
+            self.optional_member(close)?
+        } else {
             // Even a file of nothing is one member: no bytes at all would not be gzip.
-            (false, close) => self.member(&[&self.frame.open, close].concat())?,
+            self.member(&[&self.frame.open, close].concat())?
         };
         Ok(end.into())
+    }
+
+    /// Returns a member of some text, or nothing where there is none.
+    fn optional_member(&self, text: &[u8]) -> io::Result<Vec<u8>> {
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.member(text)
     }
 
     fn member(&self, text: &[u8]) -> io::Result<Vec<u8>> {

@@ -1,7 +1,7 @@
 //! What an e-mail is about.
 
 use chrono::{DateTime, Utc};
-use domain::{ExportRequest, ExportedFile, Failure, JobId};
+use domain::{ExportRequest, ExportedFile, Failure, FileTotals, JobId};
 use uuid::Uuid;
 
 /// An e-mail to the user who asked for an export. It has no `Debug`, which would show an address.
@@ -25,12 +25,23 @@ pub struct Email<'a> {
 /// What became of an export.
 #[derive(Clone, Copy)]
 pub enum Outcome<'a> {
-    /// The file is there.
+    /// The only file is there.
     Completed {
         /// The file.
         file: &'a ExportedFile,
         /// Where it is.
         link: Link<'a>,
+    },
+    /// The files are there.
+    Split {
+        /// What they are together.
+        totals: FileTotals,
+        /// The first of them; all, unless there are very many.
+        files: &'a [(ExportedFile, String)],
+        /// When the links to them end.
+        expires_at: DateTime<Utc>,
+        /// Where the links to all of them are.
+        manifest_url: &'a str,
     },
     /// There will be no file.
     Failed(&'a Failure),

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use chrono::{DateTime, Utc};
-use domain::{Compression, ExportRequest, ExportedFile, JsonLayout, Output};
+use domain::{Compression, ExportRequest, ExportedFile, FileTotals, JsonLayout, Output};
 
 use crate::email::{Email, Outcome};
 
@@ -16,6 +16,8 @@ pub(crate) struct View<'a> {
     pub(crate) lead: String,
     /// The button, of a file that is there.
     pub(crate) download: Option<Download<'a>>,
+    /// The links, of files that are there.
+    pub(crate) downloads: Option<Downloads<'a>>,
     /// Everything else.
     pub(crate) facts: Vec<Fact>,
 }
@@ -24,6 +26,27 @@ pub(crate) struct View<'a> {
 pub(crate) struct Download<'a> {
     pub(crate) url: &'a str,
     pub(crate) until: String,
+}
+
+/// Links, in words.
+pub(crate) struct Downloads<'a> {
+    pub(crate) files: Vec<File<'a>>,
+    /// Where there are more, if there are.
+    pub(crate) rest: Option<Rest<'a>>,
+    pub(crate) until: String,
+}
+
+/// One of several files.
+pub(crate) struct File<'a> {
+    pub(crate) name: String,
+    pub(crate) size: String,
+    pub(crate) url: &'a str,
+}
+
+/// The files that have no link.
+pub(crate) struct Rest<'a> {
+    pub(crate) count: String,
+    pub(crate) manifest_url: &'a str,
 }
 
 /// A line of the table.
@@ -54,7 +77,7 @@ impl<'a> View<'a> {
         let data_type = &request.data_type;
         let mut view = match email.outcome {
             Outcome::Completed { file, link } => {
-                let until = link.expires_at.format("%Y-%m-%d %H:%M UTC").to_string();
+                let until = minute(link.expires_at);
                 let lead = result(file);
                 Self {
                     title: format!("Your export of {data_type} is ready"),
@@ -64,11 +87,44 @@ impl<'a> View<'a> {
                         url: link.url,
                         until,
                     }),
+                    downloads: None,
                     facts: vec![
-                        code("File", request.file_name()),
+                        code("File", request.file_name(1)),
                         plain("Rows", grouped(file.rows)),
                         plain("Size", exact_size(file.size_bytes)),
                         code("SHA-256", file.sha256.clone()),
+                    ],
+                }
+            }
+            Outcome::Split {
+                totals,
+                files,
+                expires_at,
+                manifest_url,
+            } => {
+                let until = minute(expires_at);
+                let lead = results(&totals);
+                let files = (1..).zip(files).map(|(number, (file, url))| File {
+                    name: request.file_name(number),
+                    size: human_size(file.size_bytes),
+                    url,
+                });
+                let files: Vec<_> = files.collect();
+                let more = u64::from(totals.count).saturating_sub(files.len() as u64);
+                let rest = (more > 0).then(|| Rest {
+                    count: grouped(more),
+                    manifest_url,
+                });
+                Self {
+                    title: format!("Your export of {data_type} is ready"),
+                    preview: format!("{lead} The links work until {until}."),
+                    lead,
+                    download: None,
+                    downloads: Some(Downloads { files, rest, until }),
+                    facts: vec![
+                        plain("Files", grouped(totals.count.into())),
+                        plain("Rows", grouped(totals.rows)),
+                        plain("Size", exact_size(totals.size_bytes)),
                     ],
                 }
             }
@@ -77,6 +133,7 @@ impl<'a> View<'a> {
                 preview: failure.message.clone(),
                 lead: failure.message.clone(),
                 download: None,
+                downloads: None,
                 facts: vec![code("Error", failure.code.to_string())],
             },
         };
@@ -93,6 +150,15 @@ fn result(file: &ExportedFile) -> String {
         1 => format!("1 row, {size}."),
         rows => format!("{} rows, {size}.", grouped(rows)),
     }
+}
+
+fn results(totals: &FileTotals) -> String {
+    format!(
+        "{} files, {} rows, {}.",
+        grouped(totals.count.into()),
+        grouped(totals.rows),
+        human_size(totals.size_bytes)
+    )
 }
 
 fn asked_for(request: &ExportRequest) -> [Fact; 6] {
@@ -150,6 +216,10 @@ fn format(output: &Output) -> String {
         Compression::None => format.to_owned(),
         compression => format!("{format}, compressed with {compression}"),
     }
+}
+
+fn minute(time: DateTime<Utc>) -> String {
+    time.format("%Y-%m-%d %H:%M UTC").to_string()
 }
 
 fn time(time: DateTime<Utc>) -> String {

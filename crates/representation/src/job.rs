@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Compression, DataType, ErrorCode, ExportJob, Format, JobId, JobState, JobStatus, Progress,
-    ScheduleId, UserId,
+    Compression, DataType, ErrorCode, ExportJob, FileTotals, Format, JobId, JobState, JobStatus,
+    Progress, ScheduleId, UserId,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -46,7 +46,10 @@ pub struct JobRepresentation<'a> {
     schedule_id: Option<ScheduleId>,
     rows_exported: u64,
     rows_estimated: Option<u64>,
+    /// The file, if it is the only one.
     file: Option<File<'a>>,
+    /// What the files of a completed export are together.
+    files: Option<Files>,
     error: Option<Failure<'a>>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
@@ -55,11 +58,32 @@ pub struct JobRepresentation<'a> {
     expires_at: Option<DateTime<Utc>>,
     /// When somebody deleted the file before it expired.
     deleted_at: Option<DateTime<Utc>>,
-    /// Where the file can be had, while it is there.
+    /// Where the file can be had, while it is there and the only one.
     download_url: Option<String>,
+    /// Where all is said of the files, while they are there.
+    manifest_url: Option<String>,
 }
 
-/// The file of a completed job.
+/// The files of a completed job.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct Files {
+    /// How many there are.
+    count: u32,
+    size_bytes: u64,
+    rows: u64,
+}
+
+impl From<FileTotals> for Files {
+    fn from(totals: FileTotals) -> Self {
+        Self {
+            count: totals.count,
+            size_bytes: totals.size_bytes,
+            rows: totals.rows,
+        }
+    }
+}
+
+/// The only file of a completed job.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct File<'a> {
     name: String,
@@ -97,6 +121,7 @@ impl<'a> JobRepresentation<'a> {
             rows_exported: job.rows_exported,
             rows_estimated: job.rows_estimated,
             file: None,
+            files: None,
             error: None,
             created_at: job.created_at,
             started_at: job.started_at,
@@ -105,6 +130,7 @@ impl<'a> JobRepresentation<'a> {
             expires_at: None,
             deleted_at: None,
             download_url: None,
+            manifest_url: None,
         };
         shown.add_state(job, links);
         shown
@@ -114,19 +140,21 @@ impl<'a> JobRepresentation<'a> {
         match &job.state {
             JobState::Pending | JobState::Processing => {}
             JobState::Completed {
-                file,
+                files,
                 completed_at,
                 expires_at,
             } => {
-                self.file = Some(File {
-                    name: job.request.file_name(),
+                self.file = files.only().map(|file| File {
+                    name: job.request.file_name(1),
                     size_bytes: file.size_bytes,
                     rows: file.rows,
                     sha256: &file.sha256,
                 });
+                self.files = Some(files.totals().into());
                 self.completed_at = Some(*completed_at);
                 self.expires_at = Some(*expires_at);
-                self.download_url = Some(links.download(job.id));
+                self.download_url = files.only().map(|_| links.download(job.id));
+                self.manifest_url = Some(links.manifest(job.id));
             }
             JobState::Failed {
                 failure,

@@ -44,14 +44,29 @@ impl Links {
         format!("{}/audit?{query}", self.job(id))
     }
 
-    /// Returns the address of a job's file.
+    /// Returns the address of a job's file, if it is the only one.
     pub fn download(&self, id: JobId) -> String {
         format!("{}/download", self.job(id))
+    }
+
+    /// Returns the address of a file of a job by its number.
+    pub fn download_of(&self, id: JobId, number: u32) -> String {
+        format!("{}?file={number}", self.download(id))
+    }
+
+    /// Returns the address of what is said of a job's files.
+    pub fn manifest(&self, id: JobId) -> String {
+        format!("{}/manifest", self.job(id))
     }
 
     /// Returns the address of a link of an e-mail.
     pub fn follow(&self, token: &str) -> String {
         format!("{}/api/v1/links/{token}", self.base)
+    }
+
+    /// Returns the same for a file by its number.
+    pub fn follow_to(&self, token: &str, number: u32) -> String {
+        format!("{}?file={number}", self.follow(token))
     }
 }
 

@@ -99,6 +99,11 @@ impl PartBuffer {
         Some(self.next_part(bytes))
     }
 
+    /// Returns what is there and in no part yet.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Returns the last part, or nothing when nothing came since a cut.
     ///
     /// When no part was given out before, it is the whole file and needs no multipart upload.

@@ -41,6 +41,45 @@ pub struct Block {
     pub order: Option<Vec<(usize, usize)>>,
 }
 
+impl Block {
+    /// Returns how many rows there are.
+    pub fn rows(&self) -> usize {
+        match &self.order {
+            Some(order) => order.len(),
+            None => self.batches.iter().map(RecordBatch::num_rows).sum(),
+        }
+    }
+
+    /// Takes away all rows behind the first `rows`, and returns them if there are any.
+    pub fn split_off(&mut self, rows: usize) -> Option<Self> {
+        if rows >= self.rows() {
+            return None;
+        }
+        if let Some(order) = &mut self.order {
+            return Some(Self {
+                batches: Arc::clone(&self.batches),
+                order: Some(order.split_off(rows)),
+            });
+        }
+        let (mut kept, mut rest, mut left) = (Vec::new(), Vec::new(), rows);
+        for batch in &*self.batches {
+            let (all, here) = (batch.num_rows(), left.min(batch.num_rows()));
+            left -= here;
+            if here > 0 {
+                kept.push(batch.slice(0, here));
+            }
+            if here < all {
+                rest.push(batch.slice(here, all - here));
+            }
+        }
+        self.batches = kept.into();
+        Some(Self {
+            batches: rest.into(),
+            order: None,
+        })
+    }
+}
+
 /// Arrow counts the bytes of an array of texts in 31 bits.
 pub(crate) const MOST_BYTES: usize = 1 << 30;
 

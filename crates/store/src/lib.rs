@@ -8,6 +8,7 @@
 pub mod contents;
 mod error;
 pub mod events;
+pub mod files;
 pub mod idempotency;
 pub mod jobs;
 mod metrics;

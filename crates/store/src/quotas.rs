@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use domain::{ExportedFile, OrganizationId};
+use domain::{FileTotals, OrganizationId};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -210,11 +210,11 @@ pub async fn check(
     Ok(exceeded)
 }
 
-/// Adds a file to what the organization has exported today.
+/// Adds files to what the organization has exported today.
 pub(crate) async fn add_usage(
     conn: &mut PgConnection,
     organization: OrganizationId,
-    file: &ExportedFile,
+    files: &FileTotals,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO export_usage AS usage (organization_id, day, rows, size_bytes)
@@ -222,8 +222,8 @@ pub(crate) async fn add_usage(
          ON CONFLICT (organization_id, day) DO UPDATE
          SET rows = usage.rows + excluded.rows, size_bytes = usage.size_bytes + excluded.size_bytes",
         organization.as_uuid(),
-        bigint(file.rows),
-        bigint(file.size_bytes),
+        bigint(files.rows),
+        bigint(files.size_bytes),
     )
     .execute(conn)
     .await?;

@@ -23,10 +23,35 @@ pub(crate) async fn add_stored(conn: &mut PgConnection, job: JobId) -> Result<()
     // The upload first: what it may be completed to is then not there any more afterwards.
     sqlx::query!(
         "INSERT INTO export_removals (job_id, object_key, upload_id)
-         SELECT job_id, object_key, stored FROM export_jobs,
-                unnest(ARRAY[upload_id, NULL]) WITH ORDINALITY AS part (stored, place)
-         WHERE job_id = $1 AND object_key IS NOT NULL AND (stored IS NOT NULL OR place = 2)
-         ORDER BY place",
+         SELECT $1, object_key, stored
+         FROM (
+             SELECT 0 AS number, object_key, upload_id FROM export_jobs
+             WHERE job_id = $1 AND object_key IS NOT NULL
+             UNION ALL
+             SELECT number, object_key, upload_id FROM export_files WHERE job_id = $1
+         ) AS file,
+         unnest(ARRAY[upload_id, NULL]) WITH ORDINALITY AS part (stored, place)
+         WHERE stored IS NOT NULL OR place = 2
+         ORDER BY number, place",
+        job.as_uuid(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Adds the files of a job that were begun behind its last checkpoint.
+pub(crate) async fn add_begun(conn: &mut PgConnection, job: JobId) -> Result<(), StoreError> {
+    sqlx::query!(
+        "WITH begun AS (
+             DELETE FROM export_files WHERE job_id = $1 AND sha256 IS NULL
+             RETURNING number, object_key, upload_id
+         )
+         INSERT INTO export_removals (job_id, object_key, upload_id)
+         SELECT $1, object_key, stored
+         FROM begun, unnest(ARRAY[upload_id, NULL]) WITH ORDINALITY AS part (stored, place)
+         WHERE stored IS NOT NULL OR place = 2
+         ORDER BY number, place",
         job.as_uuid(),
     )
     .execute(conn)
@@ -48,8 +73,8 @@ pub struct Stored {
 /// Adds those that their jobs do not need, in this order, unless they have been added already.
 /// Returns how many were added.
 ///
-/// Anybody may ask for anything: the row of the job decides. It needs its object while it may
-/// become or is COMPLETED, and its upload while it may become so. A job that does not exist
+/// Anybody may ask for anything: the row of the job and those of its files decide. It needs its objects
+/// while it may become or is COMPLETED, and its uploads while it may become so. A job that does not exist
 /// belongs to another database, and nothing of it is added.
 ///
 /// # Errors
@@ -65,13 +90,17 @@ pub async fn add_unneeded(conn: &mut PgConnection, stored: &[Stored]) -> Result<
          FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
               AS stored (job_id, object_key, upload_id, place)
          JOIN export_jobs AS job USING (job_id)
-         WHERE NOT COALESCE(
-                   job.object_key = stored.object_key
-                   AND CASE WHEN stored.upload_id IS NULL
-                            THEN job.status IN ('PENDING', 'PROCESSING', 'COMPLETED')
-                            ELSE job.status IN ('PENDING', 'PROCESSING')
-                                 AND job.upload_id = stored.upload_id END,
-                   false)
+         WHERE NOT EXISTS (
+               SELECT FROM (
+                   SELECT job.object_key, job.upload_id
+                   UNION ALL
+                   SELECT object_key, upload_id FROM export_files WHERE job_id = job.job_id
+               ) AS file
+               WHERE file.object_key = stored.object_key
+                 AND CASE WHEN stored.upload_id IS NULL
+                          THEN job.status IN ('PENDING', 'PROCESSING', 'COMPLETED')
+                          ELSE job.status IN ('PENDING', 'PROCESSING')
+                               AND file.upload_id = stored.upload_id END)
            AND NOT EXISTS (
                SELECT FROM export_removals AS added
                WHERE added.object_key = stored.object_key

@@ -16,10 +16,12 @@ use crate::{metrics, removals};
 /// What earlier attempts of a job have stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
-    /// The key of the object.
-    pub object_key: String,
-    /// The multipart upload, if there was more than fits into one request.
+    /// The key of the object that the row of the job names.
+    pub object_key: Option<String>,
+    /// The multipart upload to it, if there was more than fits into one request.
     pub upload: Option<Upload>,
+    /// Whether several files are all that there will be, and whole.
+    pub are_sealed: bool,
 }
 
 /// A multipart upload that was begun.
@@ -107,6 +109,21 @@ pub struct Checkpoint {
     pub encoder: Vec<u8>,
     /// The unfinished SHA-256 of all bytes so far.
     pub sha256_state: Vec<u8>,
+    /// The bytes behind the last part, where they are too few for one.
+    pub rest: Vec<u8>,
+}
+
+/// An upload that the row of a job is to name.
+#[derive(Clone, Copy, Debug)]
+pub struct NewUpload<'a> {
+    /// The key of the object.
+    pub object_key: &'a str,
+    /// Its id.
+    pub id: &'a str,
+    /// What its parts will be made of.
+    pub plan: &'a UploadPlan,
+    /// The highest part number that may be used.
+    pub parts_reserved: u16,
 }
 
 impl Unfinished {
@@ -115,27 +132,28 @@ impl Unfinished {
         job: JobId,
     ) -> Result<Option<Self>, StoreError> {
         let row = sqlx::query!(
-            "SELECT object_key, upload_id, upload_plan, parts_reserved, file_size, sha256,
+            r#"SELECT object_key, upload_id, upload_plan, parts_reserved, file_size, sha256,
                     -- Those of the file; rows_exported may be of an attempt that saw more.
                     (SELECT max(rows) FROM export_checkpoints AS part
-                     WHERE part.job_id = job.job_id) AS rows
-             FROM export_jobs AS job WHERE job_id = $1",
+                     WHERE part.job_id = job.job_id) AS rows,
+                    EXISTS (SELECT FROM export_files AS file
+                            WHERE file.job_id = job.job_id) AS "has_files!"
+             FROM export_jobs AS job WHERE job_id = $1"#,
             job.as_uuid(),
         )
         .fetch_one(conn)
         .await?;
-        let Some(object_key) = row.object_key else {
+        if row.object_key.is_none() && !row.has_files {
             return Ok(None);
-        };
-        let sealed = row
-            .file_size
-            .zip(row.sha256)
-            .map(|(size, sha256)| ExportedFile {
-                object_key: object_key.clone(),
-                size_bytes: size.unsigned_abs(),
-                rows: row.rows.unwrap_or_default().unsigned_abs(),
-                sha256,
-            });
+        }
+        let are_sealed = row.file_size.is_some() && row.sha256.is_none();
+        let sealed = row.file_size.zip(row.sha256).zip(row.object_key.clone());
+        let sealed = sealed.map(|((size, sha256), object_key)| ExportedFile {
+            object_key,
+            size_bytes: size.unsigned_abs(),
+            rows: row.rows.unwrap_or_default().unsigned_abs(),
+            sha256,
+        });
         let plan = row
             .upload_plan
             .and_then(|plan| serde_json::from_value::<StoredPlan>(plan).ok())
@@ -146,7 +164,11 @@ impl Unfinished {
             parts_reserved: u16::try_from(row.parts_reserved).unwrap_or(u16::MAX),
             sealed,
         });
-        Ok(Some(Self { object_key, upload }))
+        Ok(Some(Self {
+            object_key: row.object_key,
+            upload,
+            are_sealed,
+        }))
     }
 }
 
@@ -172,8 +194,8 @@ pub async fn begin_object(
     fenced(&result)
 }
 
-/// Remembers an upload before its first part, and that part numbers up to `parts_reserved` may be
-/// used for it.
+/// Has the row of the job name an upload, before its first part, and the part numbers that may be used for
+/// it.
 ///
 /// # Errors
 ///
@@ -181,10 +203,7 @@ pub async fn begin_object(
 pub async fn begin(
     conn: &mut PgConnection,
     claim: &Claim,
-    object_key: &str,
-    upload_id: &str,
-    plan: &UploadPlan,
-    parts_reserved: u16,
+    upload: &NewUpload<'_>,
 ) -> Result<(), StoreError> {
     let result = sqlx::query!(
         "UPDATE export_jobs
@@ -193,10 +212,10 @@ pub async fn begin(
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
         claim.job.id.as_uuid(),
         claim.token,
-        object_key,
-        upload_id,
-        Json(StoredPlan::from(plan)) as _,
-        i32::from(parts_reserved),
+        upload.object_key,
+        upload.id,
+        Json(StoredPlan::from(upload.plan)) as _,
+        i32::from(upload.parts_reserved),
     )
     .execute(conn)
     .await?;
@@ -236,6 +255,19 @@ pub async fn add_checkpoint(
     checkpoint: &Checkpoint,
 ) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
+    advance(&mut tx, claim, checkpoint.rows).await?;
+    insert(&mut tx, claim.job.id, checkpoint).await?;
+    tx.commit().await?;
+    metrics::checkpoint();
+    Ok(())
+}
+
+/// Notes that `rows` rows are stored for good, and forgives what failed before.
+pub(crate) async fn advance(
+    conn: &mut PgConnection,
+    claim: &Claim,
+    rows: u64,
+) -> Result<(), StoreError> {
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET attempts = LEAST(attempts, 1), deaths = 0,
@@ -243,18 +275,14 @@ pub async fn add_checkpoint(
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
         claim.job.id.as_uuid(),
         claim.token,
-        bigint(checkpoint.rows),
+        bigint(rows),
     )
-    .execute(&mut *tx)
+    .execute(conn)
     .await?;
-    fenced(&result)?;
-    insert(&mut tx, claim.job.id, checkpoint).await?;
-    tx.commit().await?;
-    metrics::checkpoint();
-    Ok(())
+    fenced(&result)
 }
 
-/// Notes that all parts of the file are stored, before the upload is completed: whoever finds the
+/// Notes that all parts of the only file are stored, before the upload is completed: whoever finds the
 /// job then has only that left to do. `last` holds the parts since the last checkpoint.
 ///
 /// # Errors
@@ -286,15 +314,15 @@ pub async fn seal(
 }
 
 /// Adds a checkpoint; one that is there already is the same, whose commit was not heard of.
-async fn insert(
+pub(crate) async fn insert(
     conn: &mut PgConnection,
     job: JobId,
     checkpoint: &Checkpoint,
 ) -> Result<(), StoreError> {
     sqlx::query!(
         "INSERT INTO export_checkpoints (job_id, slices, rows, size_bytes, parts, encoder,
-                                         sha256_state)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+                                         sha256_state, rest)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (job_id, slices) DO NOTHING",
         job.as_uuid(),
         i32::try_from(checkpoint.slices).unwrap_or(i32::MAX),
@@ -303,6 +331,7 @@ async fn insert(
         Json(&checkpoint.parts) as _,
         checkpoint.encoder,
         checkpoint.sha256_state,
+        checkpoint.rest,
     )
     .execute(conn)
     .await?;
@@ -320,7 +349,7 @@ pub async fn checkpoints(
 ) -> Result<Vec<Checkpoint>, StoreError> {
     let rows = sqlx::query!(
         r#"SELECT slices, rows, size_bytes, parts AS "parts: Json<Vec<StoredPart>>", encoder,
-                  sha256_state
+                  sha256_state, rest
            FROM export_checkpoints WHERE job_id = $1 ORDER BY slices"#,
         claim.job.id.as_uuid(),
     )
@@ -333,11 +362,13 @@ pub async fn checkpoints(
         parts: row.parts.0,
         encoder: row.encoder,
         sha256_state: row.sha256_state,
+        rest: row.rest,
     });
     Ok(checkpoints.collect())
 }
 
-/// Notes that the attempt goes on where another one ended.
+/// Notes that the attempt goes on where another one ended. What that had begun behind its last checkpoint
+/// will be removed.
 ///
 /// # Errors
 ///
@@ -345,6 +376,7 @@ pub async fn checkpoints(
 pub async fn resume(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
     let mut tx = conn.begin().await?;
     lock(&mut tx, claim).await?;
+    removals::add_begun(&mut tx, claim.job.id).await?;
     events::append(&mut tx, claim.job.id, EventKind::Resumed, None).await?;
     tx.commit().await?;
     metrics::resumed();
@@ -374,7 +406,7 @@ pub async fn start_over(conn: &mut PgConnection, claim: &Claim) -> Result<u64, S
     Ok(beginnings.unsigned_abs())
 }
 
-async fn lock(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
+pub(crate) async fn lock(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
     let locked = sqlx::query_scalar!(
         "SELECT token FROM export_jobs
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING' FOR UPDATE",
@@ -390,10 +422,13 @@ async fn lock(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> 
 pub(crate) async fn give_up(conn: &mut PgConnection, job: JobId) -> Result<(), StoreError> {
     removals::add_stored(conn, job).await?;
     forget_checkpoints(conn, job).await?;
+    sqlx::query!("DELETE FROM export_files WHERE job_id = $1", job.as_uuid())
+        .execute(&mut *conn)
+        .await?;
     sqlx::query!(
         "UPDATE export_jobs
          SET object_key = NULL, upload_id = NULL, upload_plan = NULL, parts_reserved = 0,
-             file_size = NULL, sha256 = NULL
+             files = 1, file_size = NULL, sha256 = NULL
          WHERE job_id = $1",
         job.as_uuid(),
     )

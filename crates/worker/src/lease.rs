@@ -4,10 +4,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use domain::{Classify, ErrorClass, ExportedFile, Failure, FileContents, Progress};
+use domain::{
+    Classify, ErrorClass, ExportedFile, ExportedFiles, Failure, FileContents, FileTotals, Progress,
+};
+use store::files::{self, WholeFile};
 use store::jobs::{self, Claim};
 use store::removals::{self, Stored};
-use store::uploads::{self, Checkpoint, UploadPlan};
+use store::uploads::{self, Checkpoint, NewUpload};
 use store::{PgPool, StoreError, acquire, contents};
 use tokio_util::sync::CancellationToken;
 
@@ -152,24 +155,45 @@ impl Lease {
         match *note {
             Note::Contents(file) => contents::note(conn, claim, file).await,
             Note::Object { key } => uploads::begin_object(conn, claim, key).await,
-            Note::Upload {
-                key,
-                id,
-                plan,
-                parts_reserved,
-            } => uploads::begin(conn, claim, key, id, plan, parts_reserved).await,
+            Note::Upload(upload) => uploads::begin(conn, claim, upload).await,
+            Note::FurtherFile { number, key, id } => {
+                files::begin(conn, claim, number, key, id).await
+            }
             Note::PartsReserved(number) => uploads::reserve_parts(conn, claim, number).await,
             Note::Checkpoint(checkpoint) => {
-                uploads::add_checkpoint(conn, claim, checkpoint).await?;
-                self.advanced.store(true, Ordering::Relaxed);
-                Ok(())
+                let noted = uploads::add_checkpoint(conn, claim, checkpoint).await;
+                noted.map(|()| self.advance())
+            }
+            Note::Turn {
+                whole,
+                upload,
+                checkpoint,
+            } => {
+                let noted = files::turn(conn, claim, whole, upload, checkpoint).await;
+                noted.map(|()| self.advance())
             }
             Note::Whole { file, last } => {
-                uploads::seal(conn, claim, file, last).await?;
-                self.advanced.store(true, Ordering::Relaxed);
-                Ok(())
+                let noted = uploads::seal(conn, claim, file, last).await;
+                noted.map(|()| self.advance())
+            }
+            Note::AllWhole { whole, totals } => {
+                let noted = files::seal(conn, claim, whole, totals).await;
+                noted.map(|()| self.advance())
             }
         }
+    }
+
+    fn advance(&self) {
+        self.advanced.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns the files of the job that are whole, if there are several.
+    ///
+    /// # Errors
+    ///
+    /// When Postgres fails.
+    pub async fn whole_files(&self) -> Result<Vec<WholeFile>, StoreError> {
+        files::whole(&mut *acquire(&self.pool).await?, &self.claim).await
     }
 
     /// Returns the checkpoints of the job.
@@ -220,10 +244,10 @@ impl Lease {
         let claim = &self.claim;
         match ending {
             Ending::Completed {
-                file,
+                files,
                 location,
                 retention,
-            } => jobs::complete(conn, claim, file, location, *retention).await,
+            } => jobs::complete(conn, claim, files, location, *retention).await,
             Ending::Failed { failure, cause } => jobs::fail(conn, claim, failure, cause).await,
             Ending::Retry { delay, cause } => jobs::retry(conn, claim, *delay, cause).await,
             Ending::Released => jobs::release(conn, claim).await,
@@ -242,39 +266,55 @@ pub enum Note<'a> {
         key: &'a str,
     },
     /// An upload was begun, and parts are about to follow.
-    Upload {
+    Upload(&'a NewUpload<'a>),
+    /// A file behind the first is about to be stored.
+    FurtherFile {
+        /// Its place in the export.
+        number: u32,
         /// The key of the object.
         key: &'a str,
-        /// The storage's name for the upload.
-        id: &'a str,
-        /// What its parts will be made of.
-        plan: &'a UploadPlan,
-        /// The highest part number that may be used.
-        parts_reserved: u16,
+        /// The upload to it, if there is one.
+        id: Option<&'a str>,
     },
     /// Higher part numbers may be used.
     PartsReserved(u16),
     /// The first slices of the file are stored.
     Checkpoint(&'a Checkpoint),
-    /// All parts of the file are stored, and about to be made an object.
+    /// Files are whole, and the first slices are stored up to this checkpoint in another one.
+    Turn {
+        /// Those that have become so since the last checkpoint.
+        whole: &'a [WholeFile],
+        /// The other one.
+        upload: &'a NewUpload<'a>,
+        /// The beginning of that.
+        checkpoint: &'a Checkpoint,
+    },
+    /// All parts of the only file are stored, and about to be made an object.
     Whole {
         /// The file.
         file: &'a ExportedFile,
         /// The parts since the last checkpoint.
         last: &'a Checkpoint,
     },
+    /// The same of several files.
+    AllWhole {
+        /// Those that have become so since the last checkpoint.
+        whole: &'a [WholeFile],
+        /// All of them.
+        totals: &'a FileTotals,
+    },
 }
 
 /// How an attempt ends. Operators see the causes, users do not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending<'a> {
-    /// The file is at `location`, for as long as `retention`.
+    /// The files are at `location`, for as long as `retention`.
     Completed {
-        /// The file.
-        file: &'a ExportedFile,
-        /// Where it is, for people.
+        /// The files.
+        files: &'a ExportedFiles,
+        /// Where they are, for people.
         location: String,
-        /// How long it stays.
+        /// How long they stay.
         retention: Duration,
     },
     /// There will be no file.

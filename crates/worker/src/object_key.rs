@@ -3,15 +3,17 @@
 
 use domain::{ExportJob, JobId, OrganizationId};
 
-/// Returns the key of the object that a claim begins.
-pub(crate) fn of(job: &ExportJob, token: i64) -> String {
-    let file_name = job.request.file_name();
+/// Returns the key of the object that a claim begins for the file of a number.
+pub(crate) fn of(job: &ExportJob, token: i64, number: u32) -> String {
+    let file_name = job.request.file_name(number);
+    format!("{}{token}/{file_name}", all_of(job))
+}
+
+/// Returns what the keys of all objects of a job begin with.
+pub(crate) fn all_of(job: &ExportJob) -> String {
     let prefix = job.key_prefix.as_ref();
     let prefix = prefix.map_or_else(String::new, |prefix| format!("{prefix}/"));
-    format!(
-        "{}/{prefix}{}/{token}/{file_name}",
-        job.organization, job.id
-    )
+    format!("{}/{prefix}{}/", job.organization, job.id)
 }
 
 /// Returns the job whose object has this key, or nothing when it is no key of ours.

@@ -2,16 +2,21 @@
 
 mod assembly;
 mod attempt;
+mod files;
 mod object;
+mod places;
 mod pool;
 mod progress;
+mod publish;
 mod read;
 mod resume;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Classify, ErrorClass, ErrorCode, ExportedFile, Format, Violation};
+use domain::{
+    Classify, ErrorClass, ErrorCode, ExportRequest, ExportedFile, Format, Split, Violation,
+};
 use encode::EncodeError;
 use sink::{Sink, SinkError};
 use source::{BlockLimits, Catalogue, ClickHouse, ReadLimits, SourceError};
@@ -60,6 +65,9 @@ pub enum PipelineError {
     /// An encoding thread died, or had no room: a fault in this program.
     #[error("an encoding thread is gone")]
     EncoderGone,
+    /// The rows would need more files than an export may have.
+    #[error("there would be more than {} files", Split::MAX_FILES)]
+    TooManyFiles,
     /// The workers that had the job died, one after the other.
     #[error("every worker that had the job let its lease expire")]
     KillsWorkers,
@@ -74,7 +82,9 @@ pub enum PipelineError {
 impl Classify for PipelineError {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::Dataset(_) | Self::KillsWorkers | Self::NeverEnds => ErrorClass::Permanent,
+            Self::Dataset(_) | Self::TooManyFiles | Self::KillsWorkers | Self::NeverEnds => {
+                ErrorClass::Permanent
+            }
             Self::Source(error) => error.class(),
             Self::Encode(error) => error.class(),
             Self::Sink(error) => error.class(),
@@ -90,6 +100,7 @@ impl Classify for PipelineError {
             Self::Source(error) => error.code(),
             Self::Encode(error) => error.code(),
             Self::Sink(error) => error.code(),
+            Self::TooManyFiles => ErrorCode::TooManyFiles,
             Self::KillsWorkers => ErrorCode::WorkerLost,
             Self::Store(_) | Self::EncoderGone | Self::NeverEnds | Self::Stopped => {
                 ErrorCode::Internal
@@ -100,6 +111,10 @@ impl Classify for PipelineError {
 
 /// How long an attempt that has failed goes on cleaning up behind services that hang.
 const CLEAN_UP: Duration = Duration::from_secs(3);
+
+/// How many blocks at least are to fit into a file of so many bytes, as if they were written as large as they
+/// are in memory.
+const BLOCKS_PER_FILE: u64 = 8;
 
 /// How an attempt is told to stop.
 #[derive(Clone, Debug)]
@@ -116,7 +131,7 @@ fn list(violations: &[Violation]) -> String {
 }
 
 impl Pipeline {
-    /// Makes the file of a job, from its last checkpoint on if there is one.
+    /// Makes the files of a job, from its last checkpoint on if there is one.
     ///
     /// After an error, what is stored stays for the next attempt if the row of the job still names
     /// it, and is removed otherwise.
@@ -128,7 +143,7 @@ impl Pipeline {
         &self,
         lease: &Lease,
         stops: &Stops,
-    ) -> Result<ExportedFile, PipelineError> {
+    ) -> Result<Vec<ExportedFile>, PipelineError> {
         let mut attempt = Attempt::new(self, lease, stops);
         let made = tokio::select! {
             made = lease.while_held(attempt.run()) => {
@@ -146,12 +161,15 @@ impl Pipeline {
         made
     }
 
-    fn read_limits(&self, format: Format) -> ReadLimits {
+    fn read_limits(&self, request: &ExportRequest) -> ReadLimits {
         let config = &self.config;
-        let (rows, bytes) = match format {
+        let (rows, mut bytes) = match request.output.format() {
             Format::Csv | Format::Json => (config.block_rows, config.block_bytes),
             Format::Parquet => (config.row_group_rows, config.row_group_bytes),
         };
+        if let Some(Split::Bytes(most)) = request.split {
+            bytes = bytes.min(usize::try_from(most / BLOCKS_PER_FILE).unwrap_or(usize::MAX));
+        }
         ReadLimits {
             block: BlockLimits { rows, bytes },
             // The rows that begin a block are copied at the end of each range.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use domain::{Classify, ErrorClass, ExportedFile};
+use domain::{Classify, ErrorClass, ExportedFile, ExportedFiles};
 use queue::Wakeups;
 use runtime::chain;
 use runtime::shutdown::Shutdown;
@@ -19,6 +19,7 @@ use tracing::{Instrument, Span};
 use crate::config::RetentionConfig;
 use crate::lease::{Ending, Lease};
 use crate::metrics;
+use crate::object_key;
 use crate::pipeline::{Pipeline, PipelineError, Stops};
 use crate::retry::{RetryConfig, Verdict};
 
@@ -66,7 +67,7 @@ impl Runner {
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(lease.clone().keep(stops.now.clone())));
         let noted = match self.export(&lease, &stops).await {
-            Ok(file) => self.complete(&lease, &file).await,
+            Ok(files) => self.complete(&lease, files).await,
             Err(error) => self.give_back(&lease, &error).await,
         };
         drop(keeper);
@@ -84,43 +85,54 @@ impl Runner {
         self.leavings.notify_one();
     }
 
-    async fn export(&self, lease: &Lease, stops: &Stops) -> Result<ExportedFile, PipelineError> {
+    async fn export(
+        &self,
+        lease: &Lease,
+        stops: &Stops,
+    ) -> Result<Vec<ExportedFile>, PipelineError> {
         if lease.claim().deaths >= self.max_deaths {
             return Err(PipelineError::KillsWorkers);
         }
         let started = Instant::now();
-        let file = Box::pin(self.pipeline.export(lease, stops)).await?;
+        let files = Box::pin(self.pipeline.export(lease, stops)).await?;
         let elapsed = started.elapsed();
         metrics::exported(&lease.claim().job, elapsed);
         tracing::info!(
-            rows = file.rows,
-            size_bytes = file.size_bytes,
+            files = files.len(),
+            rows = files.iter().map(|file| file.rows).sum::<u64>(),
+            size_bytes = files.iter().map(|file| file.size_bytes).sum::<u64>(),
             elapsed_ms = elapsed.as_millis(),
             "exported"
         );
-        Ok(file)
+        Ok(files)
     }
 
     #[tracing::instrument(name = "export.complete", skip_all)]
-    async fn complete(&self, lease: &Lease, file: &ExportedFile) -> Result<(), StoreError> {
+    async fn complete(&self, lease: &Lease, made: Vec<ExportedFile>) -> Result<(), StoreError> {
         let job = &lease.claim().job;
+        let objects = made.iter().map(|file| Stored {
+            job: job.id,
+            object_key: file.object_key.clone(),
+            upload_id: None,
+        });
+        let objects: Vec<_> = objects.collect();
+        let files = ExportedFiles::from(made);
+        let location = match files.only() {
+            Some(file) => self.pipeline.sink.location(&file.object_key),
+            None => self.pipeline.sink.location(&object_key::all_of(job)),
+        };
         let ended = end(
             lease,
             &Ending::Completed {
-                file,
-                location: self.pipeline.sink.location(&file.object_key),
+                files: &files,
+                location,
                 retention: self.retention.of(job),
             },
         )
         .await;
         if let Err(StoreError::LeaseLost) = ended {
-            // The job may be cancelled, or its successor may be about to find this very object.
-            let object = Stored {
-                job: job.id,
-                object_key: file.object_key.clone(),
-                upload_id: None,
-            };
-            lease.disown(&[object]).await?;
+            // The job may be cancelled, or its successor may be about to find these very objects.
+            lease.disown(&objects).await?;
         }
         ended
     }

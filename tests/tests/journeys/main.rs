@@ -22,6 +22,7 @@ mod reference;
 mod requests;
 mod retention;
 mod schedules;
+mod splits;
 mod tenants;
 mod traces;
 mod values;

@@ -87,8 +87,11 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::ExportFailed,
             ProblemCode::ExportCancelled,
             ProblemCode::Expired,
+            ProblemCode::FileNotFound,
+            ProblemCode::SeveralFiles,
             ProblemCode::InvalidRequest,
         ],
+        "follow_link" => &[ProblemCode::SeveralFiles],
         "get_manifest" => &[
             ProblemCode::NotFound,
             ProblemCode::NotReady,
@@ -191,6 +194,9 @@ pub(super) fn example(code: ProblemCode) -> Option<Value> {
         }
         ProblemCode::ExportCancelled => {
             Problem::new(code, code.meaning()).job_status(JobStatus::Cancelled)
+        }
+        ProblemCode::SeveralFiles => {
+            Problem::new(code, code.meaning()).job_status(JobStatus::Completed)
         }
         ProblemCode::Expired => Problem::new(code, code.meaning()).job_status(JobStatus::Expired),
         _ => Problem::new(code, code.meaning()),

@@ -67,7 +67,7 @@ fn schema() -> Value {
 fn options() -> Value {
     let mut options = json!({
         "type": "object", "additionalProperties": false, "properties": {},
-        "description": "order, notify, and csv, json or parquet for the options of the format.",
+        "description": "order, split, notify, and csv, json or parquet for the options of the format.",
     });
     for format in Format::ALL {
         let of_format = options_schema(*format);
@@ -79,7 +79,7 @@ fn options() -> Value {
 }
 
 /// Requests that are accepted: a name, a summary and the body.
-pub(super) fn examples() -> [(&'static str, &'static str, Value); 4] {
+pub(super) fn examples() -> [(&'static str, &'static str, Value); 5] {
     [
         (
             "smallest",
@@ -123,6 +123,15 @@ pub(super) fn examples() -> [(&'static str, &'static str, Value); 4] {
                 "data_type": "traces", "format": "parquet",
                 "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
                 "options": { "order": "storage", "parquet": { "compression": "zstd" } },
+            }),
+        ),
+        (
+            "split",
+            "All logs of a month, in files of a million rows",
+            json!({
+                "data_type": "logs", "format": "csv",
+                "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-02-01T00:00:00Z",
+                "options": { "split": { "max_rows": 1_000_000 } },
             }),
         ),
     ]

@@ -57,6 +57,8 @@ problem_codes! {
     UnknownRoute = "unknown_route", NOT_FOUND, "There is nothing at this path.";
     /// There is no such export, or it belongs to somebody else.
     NotFound = "not_found", NOT_FOUND, "There is no such export.";
+    /// The export has no file of this number.
+    FileNotFound = "file_not_found", NOT_FOUND, "There is no such file.";
     /// There is no such schedule, or it belongs to somebody else.
     ScheduleNotFound = "schedule_not_found", NOT_FOUND, "There is no such schedule.";
     /// The service has no secret to sign webhooks with (`notify.webhook_secrets`).
@@ -69,6 +71,8 @@ problem_codes! {
     ExportFailed = "export_failed", CONFLICT, "The export has failed.";
     /// The export was cancelled, so it has no file.
     ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
+    /// The export has several files, so `file` must name one by its number.
+    SeveralFiles = "several_files", CONFLICT, "The export has several files.";
     /// The organization has as many schedules as it may have (`limits.max_schedules`).
     TooManySchedules = "too_many_schedules", CONFLICT, "There are too many schedules.";
     /// A request with the same `Idempotency-Key` is being answered at this moment.

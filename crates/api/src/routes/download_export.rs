@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::routes::JobPath;
-use crate::routes::file::{NoFile, file, kind, presign};
+use crate::routes::file::{NoFile, file, presign};
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -76,12 +76,13 @@ pub(crate) struct Download<'a> {
 ///
 /// # Errors
 ///
-/// 404 when the caller has no such job, 409 when it has no file, 410 when the file
-/// has expired or was deleted, and 422 with everything that is wrong with the query.
+/// 404 when the caller has no such job or that no such file, 409 when it has no file, or several of which
+/// the query names none, 410 when the file has expired or was deleted, and 422 with everything that is wrong with the query.
 #[utoipa::path(
     get, path = "/api/v1/export/{id}/download", tag = "files", security(("token" = ["export:read"])),
     params(
         ("id" = Uuid, Path, description = "The id of the export."),
+        ("file" = Option<u32>, Query, description = "The number of the file, where there are several.", minimum = 1, example = 1),
         ("redirect" = Option<bool>, Query, description = "Whether to answer with a redirect, which is the default.", example = false),
     ),
     responses(
@@ -100,15 +101,14 @@ pub async fn download_export(
     JobPath(id): JobPath,
     RawQuery(query): RawQuery,
 ) -> Result<Response, DownloadExportError> {
-    let redirect = redirect(query.as_deref()).map_err(DownloadExportError::Invalid)?;
+    let (redirect, number) = parse(query.as_deref()).map_err(DownloadExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
     let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(DownloadExportError::NotFound)?;
-    let file = file(&job)?;
-    let kind = kind(&job);
+    let (file, kind) = file(&mut connection, &job, number).await?;
     let now = SystemClock.now();
-    let link = presign(&app.sink, &method, file, &kind).await?;
+    let link = presign(&app.sink, &method, &file, &kind).await?;
     if method != Method::HEAD {
         let actor = client.acting_for(principal.user);
         events::append(&mut connection, id, EventKind::Downloaded, Some(&actor)).await?;
@@ -127,11 +127,16 @@ pub async fn download_export(
     .into_response())
 }
 
-/// Reads whether the client wants to be redirected, which is the default.
-fn redirect(query: Option<&str>) -> Result<bool, Vec<Violation>> {
+/// Reads whether the client wants to be redirected, which is the default, and to which file.
+fn parse(query: Option<&str>) -> Result<(bool, Option<u32>), Vec<Violation>> {
     let mut parameters = Parameters::of(query);
+    let number = parameters.optional("file", |text| {
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.ok_or("must be a number, 1 for the first file")
+    });
     let redirect = parameters.optional("redirect", |text| {
         text.parse().map_err(|_| "must be true or false")
     });
-    parameters.finish().map(|()| redirect.unwrap_or(true))
+    parameters.finish()?;
+    Ok((redirect.unwrap_or(true), number))
 }

@@ -1,11 +1,12 @@
-//! The file of a job, or why there is none.
+//! The files of a job, or why there is none.
 
 use std::time::Duration;
 
 use axum::http::Method;
 use axum::http::header::RETRY_AFTER;
-use domain::{ExportJob, ExportedFile, Failure, JobState, JobStatus};
+use domain::{ExportJob, ExportedFile, ExportedFiles, Failure, JobState, JobStatus};
 use sink::{LinkMethod, ObjectKind, PresignedUrl, Sink, SinkError};
+use store::{PgConnection, StoreError};
 
 use crate::problem::{Problem, ProblemCode};
 use crate::routes::POLL_AFTER;
@@ -13,7 +14,7 @@ use crate::routes::POLL_AFTER;
 /// How long a link to the storage works: a client follows it at once.
 const LINK_LIFE: Duration = Duration::from_mins(5);
 
-/// Why a job has no file.
+/// Why a job has no file, or not the one that is asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum NoFile {
     /// The job is waiting or running.
@@ -31,6 +32,15 @@ pub enum NoFile {
     /// Somebody deleted the file.
     #[error("the file was deleted")]
     Deleted,
+    /// There are several, and none was named.
+    #[error("there are {0} files")]
+    Several(u32),
+    /// There are only so many.
+    #[error("there are only {0} files")]
+    OutOf(u32),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl From<NoFile> for Problem {
@@ -59,18 +69,27 @@ impl From<NoFile> for Problem {
                 let detail = "It was deleted before its time. Request the export again if the file is still needed.";
                 Self::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
             }
+            NoFile::Several(count) => {
+                let detail = format!("Name one of the {count} files: file=1 is the first.");
+                Self::new(ProblemCode::SeveralFiles, detail).job_status(JobStatus::Completed)
+            }
+            NoFile::OutOf(count) => {
+                let detail = format!("The files of the export are numbered from 1 to {count}.");
+                Self::new(ProblemCode::FileNotFound, detail).job_status(JobStatus::Completed)
+            }
+            NoFile::Store(error) => error.into(),
         }
     }
 }
 
-/// Returns the file of a job.
+/// Returns the files of a job.
 ///
 /// # Errors
 ///
-/// Why there is none.
-pub(super) fn file(job: &ExportJob) -> Result<&ExportedFile, NoFile> {
+/// Why there are none.
+pub(super) fn files(job: &ExportJob) -> Result<&ExportedFiles, NoFile> {
     match &job.state {
-        JobState::Completed { file, .. } => Ok(file),
+        JobState::Completed { files, .. } => Ok(files),
         state @ (JobState::Pending | JobState::Processing) => Err(NoFile::NotReady(state.status())),
         JobState::Failed { failure, .. } => Err(NoFile::Failed(failure.clone())),
         JobState::Cancelled { .. } => Err(NoFile::Cancelled),
@@ -81,12 +100,32 @@ pub(super) fn file(job: &ExportJob) -> Result<&ExportedFile, NoFile> {
     }
 }
 
-/// Returns how the file of a job is shown to a client.
-pub(super) fn kind(job: &ExportJob) -> ObjectKind {
-    ObjectKind {
+/// Returns the file of a job that is asked for by its number, from 1, or without one its only file; and how it
+/// is shown to a client.
+///
+/// # Errors
+///
+/// Why there is none.
+pub(super) async fn file(
+    connection: &mut PgConnection,
+    job: &ExportJob,
+    number: Option<u32>,
+) -> Result<(ExportedFile, ObjectKind), NoFile> {
+    let (file, number) = match (files(job)?, number) {
+        (ExportedFiles::One(file), None | Some(1)) => (Some(file.clone()), 1),
+        (ExportedFiles::One(_), Some(_)) => (None, 1),
+        (ExportedFiles::Several(totals), None) => return Err(NoFile::Several(totals.count)),
+        (ExportedFiles::Several(_), Some(number)) => {
+            let found = store::files::list(connection, job.id, number, 1).await?;
+            (found.into_iter().next(), number)
+        }
+    };
+    let kind = ObjectKind {
         content_type: job.request.output.content_type().to_owned(),
-        file_name: job.request.file_name(),
-    }
+        file_name: job.request.file_name(number),
+    };
+    let count = files(job)?.totals().count;
+    Ok((file.ok_or(NoFile::OutOf(count))?, kind))
 }
 
 /// Signs a link to the storage, which works with the method that the client has used.

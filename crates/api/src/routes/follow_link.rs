@@ -1,7 +1,7 @@
 //! `GET /api/v1/links/{token}`: the file that the link of an e-mail leads to.
 
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::http::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, InvalidHeaderValue, LOCATION, REFERRER_POLICY,
 };
@@ -14,8 +14,9 @@ use store::jobs::links::{self, LinkToken};
 
 use crate::app::App;
 use crate::client::Client;
+use crate::parameters::Parameters;
 use crate::problem::Problem;
-use crate::routes::file::{NoFile, file, kind, presign};
+use crate::routes::file::{NoFile, file, presign};
 
 /// The page for people whose link leads nowhere.
 pub(crate) const DEAD_LINK: &str = include_str!("../../assets/dead_link.html");
@@ -30,6 +31,9 @@ pub enum FollowLinkError {
     /// There is no such link, or its file is gone. Which of the two is not told.
     #[error("there is no such link")]
     Dead,
+    /// The link does not say which of several files it leads to.
+    #[error("there are several files")]
+    Several(NoFile),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,8 +46,12 @@ pub enum FollowLinkError {
 }
 
 impl From<NoFile> for FollowLinkError {
-    fn from(_: NoFile) -> Self {
-        Self::Dead
+    fn from(error: NoFile) -> Self {
+        match error {
+            NoFile::Several(_) => Self::Several(error),
+            NoFile::Store(error) => Self::Store(error),
+            _ => Self::Dead,
+        }
     }
 }
 
@@ -51,6 +59,7 @@ impl IntoResponse for FollowLinkError {
     fn into_response(self) -> Response {
         let problem = match self {
             Self::Dead => return dead(),
+            Self::Several(error) => error.into(),
             Self::Store(error) => error.into(),
             Self::Sink(error) => error.into(),
             Self::Link(_) => Problem::internal(self),
@@ -65,10 +74,13 @@ impl IntoResponse for FollowLinkError {
 /// # Errors
 ///
 /// 404, a page that is always the same and costs the same, when the link is unknown or revoked, or its file
-/// is gone.
+/// is gone; 409 when there are several files and the link does not say which.
 #[utoipa::path(
     get, path = "/api/v1/links/{token}", tag = "files",
-    params(("token" = String, Path, description = "From the link of an e-mail.")),
+    params(
+        ("token" = String, Path, description = "From the link of an e-mail."),
+        ("file" = Option<u32>, Query, description = "The number of the file, where there are several.", minimum = 1, example = 1),
+    ),
     responses(
         (
             status = 302, description = "A redirect to the file.",
@@ -84,6 +96,7 @@ pub async fn follow_link(
     State(app): State<App>,
     client: Client,
     method: Method,
+    RawQuery(query): RawQuery,
     token: Result<Path<String>, PathRejection>,
 ) -> Result<Response, FollowLinkError> {
     // What is not even a text is looked for like any other token.
@@ -92,8 +105,11 @@ pub async fn follow_link(
     let job = links::find(&mut connection, &token)
         .await?
         .ok_or(FollowLinkError::Dead)?;
-    let file = file(&job)?;
-    let link = presign(&app.sink, &method, file, &kind(&job)).await?;
+    // Mail programs add parameters of their own, which mean nothing.
+    let number = Parameters::of(query.as_deref())
+        .optional("file", |text| text.parse().map_err(|_| "must be a number"));
+    let (file, kind) = file(&mut connection, &job, number).await?;
+    let link = presign(&app.sink, &method, &file, &kind).await?;
     if method != Method::HEAD {
         let actor = client.acting_for_nobody();
         events::append(

@@ -1,13 +1,14 @@
-//! `GET /api/v1/export/{id}/manifest`: what the file of a job is, to be kept beside it.
+//! `GET /api/v1/export/{id}/manifest`: what the files of a job are, to be kept beside them.
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use domain::{
-    Compression, DataType, ExportJob, ExportedFile, FileColumn, FileContents, Format, JobId,
-    OrganizationId,
+    Compression, DataType, ExportJob, ExportedFile, ExportedFiles, FileColumn, FileContents,
+    Format, JobId, OrganizationId, Split,
 };
+use representation::Links;
 use serde::Serialize;
 use serde_json::Value;
 use store::StoreError;
@@ -18,7 +19,7 @@ use crate::auth::Reader;
 use crate::openapi::vocabulary;
 use crate::problem::Problem;
 use crate::routes::JobPath;
-use crate::routes::file::{NoFile, file};
+use crate::routes::file::{NoFile, files};
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -45,19 +46,24 @@ impl IntoResponse for GetManifestError {
     }
 }
 
-/// What a file is and what it was made from. Every member is always there.
+/// What files are and what they were made from. Every member is always there.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Manifest<'a> {
     #[schema(value_type = Uuid)]
     job_id: JobId,
     #[schema(value_type = Uuid)]
     organization_id: OrganizationId,
-    /// The key of the object, in the bucket of the service.
-    object: &'a str,
-    name: String,
+    /// The key of the object, in the bucket of the service; null where there are several files, as are its
+    /// name and its checksum.
+    object: Option<&'a str>,
+    name: Option<String>,
+    /// Of all files.
     size_bytes: u64,
+    /// In all files.
     rows: u64,
-    sha256: &'a str,
+    sha256: Option<&'a str>,
+    /// In the order of the rows.
+    files: Vec<ManifestFile<'a>>,
     #[schema(value_type = String)]
     data_type: &'a DataType,
     #[schema(schema_with = vocabulary::format)]
@@ -81,6 +87,20 @@ pub(crate) struct Manifest<'a> {
     service_version: Option<&'a str>,
 }
 
+/// A file.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct ManifestFile<'a> {
+    /// From 1.
+    number: u32,
+    /// The key of the object.
+    object: &'a str,
+    name: String,
+    size_bytes: u64,
+    rows: u64,
+    sha256: &'a str,
+    download_url: String,
+}
+
 /// A column of the file, as `GET /api/v1/export/datasets` describes it.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 struct ManifestColumn<'a> {
@@ -102,18 +122,31 @@ impl<'a> From<&'a FileColumn> for ManifestColumn<'a> {
 impl<'a> Manifest<'a> {
     pub(crate) fn new(
         job: &'a ExportJob,
-        file: &'a ExportedFile,
+        files: &'a [ExportedFile],
         contents: Option<&'a FileContents>,
+        links: &Links,
     ) -> Self {
         let request = &job.request;
-        Self {
-            job_id: job.id,
-            organization_id: job.organization,
+        let only = files.first().filter(|_| files.len() == 1);
+        let files = (1..).zip(files).map(|(number, file)| ManifestFile {
+            number,
             object: &file.object_key,
-            name: request.file_name(),
+            name: request.file_name(number),
             size_bytes: file.size_bytes,
             rows: file.rows,
             sha256: &file.sha256,
+            download_url: links.download_of(job.id, number),
+        });
+        let files: Vec<_> = files.collect();
+        Self {
+            job_id: job.id,
+            organization_id: job.organization,
+            object: only.map(|file| file.object_key.as_str()),
+            name: only.map(|_| request.file_name(1)),
+            size_bytes: files.iter().map(|file| file.size_bytes).sum(),
+            rows: files.iter().map(|file| file.rows).sum(),
+            sha256: only.map(|file| file.sha256.as_str()),
+            files,
             data_type: &request.data_type,
             format: request.output.format(),
             compression: request.output.compression(),
@@ -128,7 +161,7 @@ impl<'a> Manifest<'a> {
     }
 }
 
-/// Answers 200 with the manifest of a file that can be downloaded.
+/// Answers 200 with the manifest of files that can be downloaded.
 ///
 /// # Errors
 ///
@@ -148,7 +181,12 @@ pub async fn get_manifest(
     let job = store::jobs::get(&mut connection, principal.reach(), id)
         .await?
         .ok_or(GetManifestError::NotFound)?;
-    let file = file(&job)?;
+    let files = match files(&job)? {
+        ExportedFiles::One(file) => vec![file.clone()],
+        ExportedFiles::Several(_) => {
+            store::files::list(&mut connection, id, 1, Split::MAX_FILES).await?
+        }
+    };
     let contents = store::contents::get(&mut connection, id).await?;
-    Ok(Json(Manifest::new(&job, file, contents.as_ref())).into_response())
+    Ok(Json(Manifest::new(&job, &files, contents.as_ref(), &app.links)).into_response())
 }

@@ -168,7 +168,12 @@ impl TestApp {
 
     /// Makes a job of the user.
     pub(crate) async fn create(&self) -> JobId {
-        let answer = self.post(&minimal()).await;
+        self.create_of(&minimal()).await
+    }
+
+    /// Makes a job of the user from a body.
+    pub(crate) async fn create_of(&self, body: &Value) -> JobId {
+        let answer = self.post(body).await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
         answer.body["job_id"].as_str().unwrap().parse().unwrap()
     }
@@ -176,6 +181,11 @@ impl TestApp {
     /// Makes a job of the user that a worker has taken.
     pub(crate) async fn claimed(&self) -> Claim {
         let id = self.create().await;
+        self.claim(id).await
+    }
+
+    /// Takes the only job that is due, which is this one, as a worker does.
+    pub(crate) async fn claim(&self, id: JobId) -> Claim {
         let mut connection = store::acquire(&self.pool).await.unwrap();
         let owner = WorkerId::new("test", 1, 1);
         let terms = Terms {
@@ -218,7 +228,7 @@ impl TestApp {
         store::contents::note(&mut connection, &claim, &contents)
             .await
             .unwrap();
-        store::jobs::complete(&mut connection, &claim, &file, "s3://b/k", retention)
+        store::jobs::complete(&mut connection, &claim, &file.into(), "s3://b/k", retention)
             .await
             .unwrap();
         claim.job.id

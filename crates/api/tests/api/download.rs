@@ -129,7 +129,7 @@ async fn the_manifest_says_what_the_file_is() {
     assert_eq!(answer.body["organization_id"], json!(app.organization));
     insta::assert_json_snapshot!(answer.body, {
         ".job_id" => "[job id]", ".organization_id" => "[organization id]",
-        ".requested_at" => "[time]",
+        ".requested_at" => "[time]", ".files[0].download_url" => "[url]",
     });
     let shown = app.get(&format!("/api/v1/export/{id}")).await;
     assert_eq!(answer.body["requested_at"], shown.body["created_at"]);

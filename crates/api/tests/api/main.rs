@@ -26,6 +26,7 @@ mod quotas;
 mod rates;
 mod read;
 mod schedules;
+mod split;
 mod tokens;
 mod wait;
 mod webhooks;

@@ -10,6 +10,7 @@ use crate::output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,
 };
+use crate::split::Split;
 use crate::violation::{Pointer, Violation};
 
 pub use schema::options_schema;
@@ -18,6 +19,7 @@ pub use schema::options_schema;
 pub(super) struct Options {
     pub(super) of_format: FormatOptions,
     pub(super) order: RowOrder,
+    pub(super) split: Option<Split>,
     pub(super) notify: Notify,
 }
 
@@ -26,6 +28,7 @@ impl Options {
         Self {
             of_format: FormatOptions::default_of(format),
             order: RowOrder::Time,
+            split: None,
             notify: Notify::default(),
         }
     }
@@ -40,6 +43,7 @@ impl Options {
         let order = members.optional("order", |value, at| {
             one_of(value, at, RowOrder::parse, RowOrder::NAMES)
         });
+        let split = members.optional("split", Split::parse);
         let notify = members.optional("notify", Notify::parse);
         let of_format = match format {
             Format::Csv => members.optional("csv", csv_options).map(FormatOptions::Csv),
@@ -54,6 +58,7 @@ impl Options {
         Ok(Self {
             of_format: of_format.unwrap_or(default.of_format),
             order: order.unwrap_or(default.order),
+            split,
             notify: notify.unwrap_or(default.notify),
         })
     }

@@ -10,3 +10,4 @@ mod parquet;
 mod parquet_texts;
 mod refused;
 mod resume;
+mod size;

@@ -43,6 +43,35 @@ async fn a_file_without_rows() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn files_that_are_ready() -> anyhow::Result<()> {
+    let options = json!({"options": {"split": {"max_rows": 1_000_000}}});
+    let sample = Sample::new(options, 1_000_000, 44_800_000);
+    let linked = sample.linked(3);
+    let server = Server::start().await?;
+    server.mailer()?.send(&sample.split(3, &linked)).await?;
+    let mail = server.message().await?;
+    for (_, url) in &linked {
+        assert!(mail.html.contains(&url.replace('&', "&#38;")));
+    }
+    assert_snapshot!("split.txt", mail.text);
+    assert_snapshot!("split.html", mail.html);
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_files_than_an_email_has_links_for() -> anyhow::Result<()> {
+    let options = json!({"options": {"split": {"max_rows": 1_000_000}}});
+    let sample = Sample::new(options, 1_000_000, 44_800_000);
+    let server = Server::start().await?;
+    let linked = sample.linked(2);
+    server.mailer()?.send(&sample.split(1_000, &linked)).await?;
+    let mail = server.message().await?;
+    assert!(mail.html.contains("998 more"), "{}", mail.html);
+    assert_snapshot!("many.txt", mail.text);
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_export_that_failed() -> anyhow::Result<()> {
     let sample = Sample::new(json!({"format": "json", "compression": "zstd"}), 0, 0);
     let server = Server::start().await?;
@@ -102,7 +131,12 @@ async fn nothing_breaks_out_of_its_place() -> anyhow::Result<()> {
     sample.failure.message = evil.to_owned();
     sample.url = format!("https://example.com/\"><script>{evil}");
     let server = Server::start().await?;
-    for email in [sample.completed(), sample.failed()] {
+    let linked = sample.linked(1);
+    for email in [
+        sample.completed(),
+        sample.split(2, &linked),
+        sample.failed(),
+    ] {
         server.mailer()?.send(&email).await?;
     }
     for mail in server.messages().await? {

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use devstack::{Mail, Mailbox, Smtp};
-use domain::{ErrorCode, ExportRequest, ExportedFile, Failure, JobId, RequestLimits};
+use domain::{ErrorCode, ExportRequest, ExportedFile, Failure, FileTotals, JobId, RequestLimits};
 use notify::{Email, Link, Mailer, Outcome, Security, SmtpConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -100,6 +100,32 @@ impl Sample {
                 expires_at: time("2026-01-09T10:00:00Z"),
             },
         })
+    }
+
+    /// An export of so many files of this size, of which some have links.
+    pub(crate) fn split<'a>(
+        &'a self,
+        count: u32,
+        linked: &'a [(ExportedFile, String)],
+    ) -> Email<'a> {
+        self.email(Outcome::Split {
+            totals: FileTotals {
+                count,
+                size_bytes: u64::from(count) * self.file.size_bytes,
+                rows: u64::from(count) * self.file.rows,
+            },
+            files: linked,
+            expires_at: time("2026-01-09T10:00:00Z"),
+            manifest_url: "https://export.example.com/api/v1/export/0199/manifest",
+        })
+    }
+
+    /// Files with links.
+    pub(crate) fn linked(&self, count: u32) -> Vec<(ExportedFile, String)> {
+        let url = |number| self.url.replace(".csv", &format!("-{number:04}.csv"));
+        (1..=count)
+            .map(|number| (self.file.clone(), url(number)))
+            .collect()
     }
 
     pub(crate) fn failed(&self) -> Email<'_> {

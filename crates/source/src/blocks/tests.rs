@@ -5,7 +5,7 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::concat_batches;
 use proptest::prelude::*;
 
-use super::{BlockLimits, Cutter, bytes_of_all};
+use super::{Block, BlockLimits, Cutter, bytes_of_all, gather_all};
 
 fn batch(texts: &[String]) -> RecordBatch {
     let numbers: ArrayRef = Arc::new(UInt64Array::from_iter_values(0..texts.len() as u64));
@@ -52,6 +52,41 @@ proptest! {
             prop_assert!(block.num_rows() <= rows);
             prop_assert!(size <= bytes || block.num_rows() == 1);
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_block_can_be_cut_anywhere(
+        sizes in prop::collection::vec(1_usize..20, 1..5),
+        at in 0_usize..60,
+        sorted in any::<bool>(),
+    ) {
+        let texts: Vec<_> = (0..sizes.iter().sum()).map(|number: usize| number.to_string()).collect();
+        let whole = batch(&texts);
+        let mut start = 0;
+        let batches: Vec<_> = sizes
+            .iter()
+            .map(|size| {
+                start += size;
+                whole.slice(start - size, *size)
+            })
+            .collect();
+        let places = batches.iter().enumerate().rev();
+        let order: Vec<_> = places
+            .flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)))
+            .collect();
+        let mut kept = Block { batches: batches.into(), order: sorted.then_some(order) };
+        let rows = |block: &Block| match &block.order {
+            Some(order) => gather_all(&block.batches, order).unwrap(),
+            None => concat_batches(&whole.schema(), &*block.batches).unwrap(),
+        };
+        let all = rows(&kept);
+        let rest = kept.split_off(at);
+        prop_assert_eq!(rest.is_some(), at < texts.len());
+        prop_assert_eq!(kept.rows(), at.min(texts.len()));
+        let cut = [Some(rows(&kept)), rest.as_ref().map(rows)];
+        prop_assert_eq!(concat_batches(&whole.schema(), cut.iter().flatten()).unwrap(), all);
     }
 }
 

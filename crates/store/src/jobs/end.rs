@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ErrorCode, ExportedFile, Failure, JobId};
+use domain::{ErrorCode, ExportedFiles, Failure, JobId};
 use sqlx::{Connection, PgConnection};
 
 use super::claim::Claim;
@@ -11,13 +11,14 @@ use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::metrics;
 use crate::notifications::{self, NotificationKind};
-use crate::{quotas, uploads};
+use crate::{files, quotas, uploads};
 
-/// Completes the job, with its event and its notifications, and adds the file to what the organization
-/// has used. `location` is where the object is (`s3://bucket/key`); it expires `retention` from now.
+/// Completes the job, with its event and its notifications, and adds the files to what the organization
+/// has used. `location` is where the object is (`s3://bucket/key`), or what the addresses of several begin
+/// with; they expire `retention` from now. Several files have been sealed.
 ///
-/// A job that this claim has completed with this file stays as it is: the answer to an earlier call may
-/// have been lost, and then the file must not be taken for one that nobody knows of.
+/// A job that this claim has completed with these files stays as it is: the answer to an earlier call may
+/// have been lost, and then the files must not be taken for some that nobody knows of.
 ///
 /// # Errors
 ///
@@ -25,27 +26,30 @@ use crate::{quotas, uploads};
 pub async fn complete(
     conn: &mut PgConnection,
     claim: &Claim,
-    file: &ExportedFile,
+    made: &ExportedFiles,
     location: &str,
     retention: Duration,
 ) -> Result<(), StoreError> {
     let job = claim.job.id;
+    let (totals, only) = (made.totals(), made.only());
+    let count = i32::try_from(totals.count).unwrap_or(i32::MAX);
     let mut tx = conn.begin().await?;
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET status = 'COMPLETED', progress = 100, object_key = $3, upload_id = NULL,
-             upload_plan = NULL, parts_reserved = 0, file_url = $4, file_size = $5, rows_exported = $6, sha256 = $7,
+             upload_plan = NULL, parts_reserved = 0, file_url = $4, file_size = $5, rows_exported = $6, sha256 = $7, files = $9,
              expires_at = now() + make_interval(secs => $8), completed_at = now(),
              lease_owner = NULL, lease_until = NULL, updated_at = now()
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
         job.as_uuid(),
         claim.token,
-        file.object_key,
+        only.map(|file| &file.object_key),
         location,
-        bigint(file.size_bytes),
-        bigint(file.rows),
-        file.sha256,
+        bigint(totals.size_bytes),
+        bigint(totals.rows),
+        only.map(|file| &file.sha256),
         retention.as_secs_f64(),
+        count,
     )
     .execute(&mut *tx)
     .await?;
@@ -53,11 +57,13 @@ pub async fn complete(
         let done = sqlx::query_scalar!(
             r#"SELECT EXISTS (
                    SELECT FROM export_jobs
-                   WHERE job_id = $1 AND token = $2 AND status = 'COMPLETED' AND object_key = $3
+                   WHERE job_id = $1 AND token = $2 AND status = 'COMPLETED'
+                     AND object_key IS NOT DISTINCT FROM $3 AND files = $4
                ) AS "done!""#,
             job.as_uuid(),
             claim.token,
-            file.object_key,
+            only.map(|file| &file.object_key),
+            count,
         )
         .fetch_one(&mut *tx)
         .await?;
@@ -68,10 +74,13 @@ pub async fn complete(
         return Ok(());
     }
     uploads::forget_checkpoints(&mut tx, job).await?;
+    if only.is_none() {
+        files::are_objects(&mut tx, job, u32::MAX).await?;
+    }
     events::append(&mut tx, job, EventKind::Completed, None).await?;
     notifications::add(&mut tx, &claim.job, NotificationKind::Completed).await?;
     // The last step: others of the organization wait for this row.
-    quotas::add_usage(&mut tx, claim.job.organization, file).await?;
+    quotas::add_usage(&mut tx, claim.job.organization, &totals).await?;
     tx.commit().await?;
     metrics::completed();
     Ok(())

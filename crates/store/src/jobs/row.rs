@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ErrorCode, ExportJob, ExportRequest, ExportedFile, Failure, JobId, JobState, JobStatus,
-    KeyPrefix, Progress, RequestLimits, TraceParent,
+    ErrorCode, ExportJob, ExportRequest, ExportedFile, ExportedFiles, Failure, FileTotals, JobId,
+    JobState, JobStatus, KeyPrefix, Progress, RequestLimits, TraceParent,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -21,7 +21,7 @@ macro_rules! select_jobs {
             $crate::jobs::row::JobRow,
             r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
                       end_time, filters, columns, options, progress, rows_exported, rows_estimated,
-                      object_key, file_size, sha256, expires_at, deleted_at, error_code,
+                      object_key, files, file_size, sha256, expires_at, deleted_at, error_code,
                       error_message, created_at, started_at, updated_at, completed_at, trace_parent,
                       schedule_id, key_prefix,
                       shown_status AS "status!"
@@ -62,6 +62,7 @@ pub(super) struct JobRow {
     pub(super) rows_exported: i64,
     pub(super) rows_estimated: Option<i64>,
     pub(super) object_key: Option<String>,
+    pub(super) files: i32,
     pub(super) file_size: Option<i64>,
     pub(super) sha256: Option<String>,
     pub(super) expires_at: Option<DateTime<Utc>>,
@@ -139,6 +140,24 @@ impl JobRow {
         })
     }
 
+    fn files(self) -> Result<ExportedFiles, String> {
+        let size_bytes = count(self.file_size.ok_or("column file_size")?, "file_size")?;
+        let rows = count(self.rows_exported, "rows_exported")?;
+        if self.files != 1 {
+            return Ok(ExportedFiles::Several(FileTotals {
+                count: u32::try_from(self.files).map_err(|_| "column files")?,
+                size_bytes,
+                rows,
+            }));
+        }
+        Ok(ExportedFiles::One(ExportedFile {
+            object_key: self.object_key.ok_or("column object_key")?,
+            size_bytes,
+            rows,
+            sha256: self.sha256.ok_or("column sha256")?,
+        }))
+    }
+
     fn state(self) -> Result<JobState, String> {
         let completed_at = self.completed_at.ok_or("column completed_at");
         let expires_at = self.expires_at.ok_or("column expires_at");
@@ -146,12 +165,7 @@ impl JobRow {
             JobStatus::Pending => JobState::Pending,
             JobStatus::Processing => JobState::Processing,
             JobStatus::Completed => JobState::Completed {
-                file: ExportedFile {
-                    object_key: self.object_key.ok_or("column object_key")?,
-                    size_bytes: count(self.file_size.ok_or("column file_size")?, "file_size")?,
-                    rows: count(self.rows_exported, "rows_exported")?,
-                    sha256: self.sha256.ok_or("column sha256")?,
-                },
+                files: self.files()?,
                 completed_at: completed_at?,
                 expires_at: expires_at?,
             },

@@ -81,7 +81,9 @@ pub async fn expire(conn: &mut PgConnection, limit: u32) -> Result<u64, StoreErr
              RETURNING job.job_id, job.object_key
          ), removed AS (
              INSERT INTO export_removals (job_id, object_key)
-             SELECT job_id, object_key FROM expired
+             SELECT job_id, object_key FROM expired WHERE object_key IS NOT NULL
+             UNION ALL
+             SELECT job_id, object_key FROM export_files WHERE job_id IN (SELECT job_id FROM expired)
          )
          INSERT INTO export_events (job_id, kind) SELECT job_id, 'expired' FROM expired",
         i64::from(limit),

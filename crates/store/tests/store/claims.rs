@@ -114,7 +114,7 @@ async fn with_one_worker_organizations_take_turns_too() -> Result<()> {
         }
         let claim = db.claim().await?.expect("due");
         assert_eq!(claim.job.organization, organization);
-        jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+        jobs::complete(&mut conn, &claim, &file().into(), LOCATION, RETENTION).await?;
     }
     Ok(())
 }
@@ -156,7 +156,7 @@ async fn a_worker_that_slept_through_its_lease_can_change_nothing() -> Result<()
     jobs::complete(
         &mut *db.conn().await?,
         &successor,
-        &file(),
+        &file().into(),
         LOCATION,
         RETENTION,
     )
@@ -180,7 +180,7 @@ async fn changes_nothing(db: &Db, claim: &Claim) -> Result<()> {
         ("check", jobs::check(&mut conn, claim).await),
         (
             "complete",
-            jobs::complete(&mut conn, claim, &late, "s3://b/k", RETENTION).await,
+            jobs::complete(&mut conn, claim, &late.into(), "s3://b/k", RETENTION).await,
         ),
         ("fail", jobs::fail(&mut conn, claim, &failure, "late").await),
         ("retry", jobs::retry(&mut conn, claim, LEASE, "late").await),
@@ -344,11 +344,25 @@ async fn completing_again_after_a_lost_answer_changes_nothing() -> Result<()> {
     let claim = db.claimed().await?;
     let mut conn = db.conn().await?;
     for _ in 0..2 {
-        jobs::complete(&mut conn, &claim, &file(), "s3://bucket/key", RETENTION).await?;
+        jobs::complete(
+            &mut conn,
+            &claim,
+            &file().into(),
+            "s3://bucket/key",
+            RETENTION,
+        )
+        .await?;
     }
     let mut other = file();
     other.object_key.push('x');
-    let refused = jobs::complete(&mut conn, &claim, &other, "s3://bucket/keyx", RETENTION).await;
+    let refused = jobs::complete(
+        &mut conn,
+        &claim,
+        &other.into(),
+        "s3://bucket/keyx",
+        RETENTION,
+    )
+    .await;
     assert!(matches!(refused, Err(StoreError::LeaseLost)));
     let (mails, events): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT count(*) FROM notifications),

@@ -20,7 +20,7 @@ async fn made(db: &Db, changes: &Value, rows: u64, seconds: f64) -> Result<()> {
     let job = jobs::insert(&mut conn, job).await?;
     let claim = db.claim().await?.expect("the job is due");
     let file = ExportedFile { rows, ..file() };
-    jobs::complete(&mut conn, &claim, &file, LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &claim, &file.into(), LOCATION, RETENTION).await?;
     sqlx::query(
         "UPDATE export_jobs SET started_at = completed_at - make_interval(secs => $2)
          WHERE job_id = $1",

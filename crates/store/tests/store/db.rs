@@ -12,13 +12,13 @@ use domain::{
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use sqlx::pool::PoolConnection;
-use sqlx::{PgPool, Postgres};
-use store::PostgresConfig;
+use sqlx::{PgConnection, PgPool, Postgres};
 use store::events::{self, Actor};
 use store::jobs::{self, Claim, Claimed, NewJob, Scope, Terms};
 use store::quotas::RunningLimits;
 use store::removals::Stored;
-use store::uploads::{self, Checkpoint, StoredPart, UploadPlan};
+use store::uploads::{self, Checkpoint, NewUpload, StoredPart, UploadPlan};
+use store::{PostgresConfig, StoreError};
 use uuid::Uuid;
 
 pub(crate) const LEASE: Duration = Duration::from_mins(1);
@@ -150,7 +150,7 @@ impl Db {
     /// Posts a job and claims it for a worker that has begun an upload for it.
     pub(crate) async fn uploading(&self) -> Result<Claim> {
         let claim = self.claimed().await?;
-        uploads::begin(&mut *self.conn().await?, &claim, KEY, UPLOAD, &plan(), 32).await?;
+        begin_upload(&mut *self.conn().await?, &claim, KEY, UPLOAD, 32).await?;
         Ok(claim)
     }
 
@@ -160,7 +160,7 @@ impl Db {
         jobs::complete(
             &mut *self.conn().await?,
             &claim,
-            &file(),
+            &file().into(),
             LOCATION,
             RETENTION,
         )
@@ -280,6 +280,23 @@ pub(crate) fn plan() -> UploadPlan {
     }
 }
 
+/// Has a job name an upload that is made of [`plan`].
+pub(crate) async fn begin_upload(
+    conn: &mut PgConnection,
+    claim: &Claim,
+    object_key: &str,
+    id: &str,
+    parts_reserved: u16,
+) -> Result<(), StoreError> {
+    let upload = NewUpload {
+        object_key,
+        id,
+        plan: &plan(),
+        parts_reserved,
+    };
+    uploads::begin(conn, claim, &upload).await
+}
+
 /// A checkpoint behind the `slices`-th slice, each of which has three rows in one part.
 pub(crate) fn checkpoint(slices: u16) -> Checkpoint {
     Checkpoint {
@@ -293,6 +310,7 @@ pub(crate) fn checkpoint(slices: u16) -> Checkpoint {
         }],
         encoder: vec![0, 0xff, u8::try_from(slices).unwrap_or_default()],
         sha256_state: vec![0xfe; 32],
+        rest: Vec::new(),
     }
 }
 

@@ -98,7 +98,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
 
     // All three or none: nothing is left when the transaction is not committed.
     let mut tx = conn.begin().await?;
-    jobs::complete(&mut tx, &claim, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut tx, &claim, &file().into(), LOCATION, RETENTION).await?;
     tx.rollback().await?;
     assert_eq!(db.trail(id).await?, ["requested", "started"]);
     assert!(
@@ -107,18 +107,18 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
             .is_none()
     );
 
-    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &claim, &file().into(), LOCATION, RETENTION).await?;
     let job = db.get(id).await?;
     assert_eq!((job.progress, job.rows_exported), (Progress::DONE, 42));
     let JobState::Completed {
-        file: stored,
+        files,
         completed_at,
         expires_at,
     } = job.state
     else {
         panic!("not completed: {:?}", job.state)
     };
-    assert_eq!(stored, file());
+    assert_eq!(files, file().into());
     assert_eq!((expires_at - completed_at).to_std()?, RETENTION);
     let trail = events::list(&mut conn, id, None, 100).await?;
     assert_eq!(db.trail(id).await?, ["requested", "started", "completed"]);

@@ -16,7 +16,7 @@ use store::quotas::{QuotaRule, RunningLimits};
 use store::uploads;
 use store::{PgConnection, StoreError, removals};
 
-use crate::db::{Db, IDLE, LEASE, RETENTION, checkpoint, plan, worker};
+use crate::db::{Db, IDLE, LEASE, RETENTION, begin_upload, checkpoint, worker};
 use crate::quotas::{quotas, rule};
 use model::{Answer, Model};
 use rules::Row;
@@ -355,7 +355,7 @@ impl<'a> World<'a> {
                 let (key, upload) = (model.key(number), model.upload(number));
                 let reserved = upload.parts_reserved;
                 (
-                    uploads::begin(conn, claim, &key, &upload.id, &plan(), reserved).await,
+                    begin_upload(conn, claim, &key, &upload.id, reserved).await,
                     model.begin_upload(number, key, upload),
                 )
             }
@@ -386,7 +386,14 @@ impl<'a> World<'a> {
             Work::Complete => {
                 let file = model.file(number);
                 (
-                    jobs::complete(conn, claim, &file, "s3://bucket/key", RETENTION).await,
+                    jobs::complete(
+                        conn,
+                        claim,
+                        &file.clone().into(),
+                        "s3://bucket/key",
+                        RETENTION,
+                    )
+                    .await,
                     model.complete(number, &file),
                 )
             }

@@ -3,6 +3,7 @@
 mod claims;
 mod costs;
 mod db;
+mod files;
 mod jobs;
 mod links;
 mod machine;

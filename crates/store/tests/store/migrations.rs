@@ -1,6 +1,6 @@
 //! The schema: where it can be applied, and what it refuses.
 
-use crate::db::{Db, LOCATION, RETENTION, checkpoint, empty, file, plan};
+use crate::db::{Db, LOCATION, RETENTION, begin_upload, checkpoint, empty, file};
 use anyhow::Result;
 use domain::{ErrorCode, Failure};
 use store::{jobs, uploads};
@@ -75,7 +75,7 @@ async fn nonsense_is_refused() -> Result<()> {
     .await?;
     let claim = db.claim().await?.expect("the job is due");
     let mut conn = db.conn().await?;
-    uploads::begin(&mut conn, &claim, "exports/1", "upload", &plan(), 32).await?;
+    begin_upload(&mut conn, &claim, "exports/1", "upload", 32).await?;
     uploads::add_checkpoint(&mut conn, &claim, &checkpoint(1)).await?;
     refuses(
         &db,
@@ -96,7 +96,7 @@ async fn nonsense_is_refused() -> Result<()> {
         ],
     )
     .await?;
-    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &claim, &file().into(), LOCATION, RETENTION).await?;
     refuses(
         &db,
         &[

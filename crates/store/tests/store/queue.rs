@@ -87,7 +87,14 @@ async fn a_job_that_waits_behind_others_of_its_organization_is_not_old() -> Resu
 async fn jobs_that_have_ended_are_not_counted() -> Result<()> {
     let db = Db::fresh().await?;
     let claim = db.claimed().await?;
-    jobs::complete(&mut *db.conn().await?, &claim, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(
+        &mut *db.conn().await?,
+        &claim,
+        &file().into(),
+        LOCATION,
+        RETENTION,
+    )
+    .await?;
     assert_eq!(queue(&db).await?, Queue::default());
     Ok(())
 }

@@ -52,7 +52,7 @@ async fn check(db: &Db, quota: &Quota) -> Result<Option<Exceeded>> {
 async fn complete(db: &Db, file: &ExportedFile) -> Result<()> {
     let claim = db.claimed().await?;
     let mut conn = db.conn().await?;
-    Ok(jobs::complete(&mut conn, &claim, file, LOCATION, RETENTION).await?)
+    Ok(jobs::complete(&mut conn, &claim, &file.clone().into(), LOCATION, RETENTION).await?)
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::db::{
-    Db, KEY, LOCATION, RETENTION, UPLOAD, checkpoint, file, file_contents, plan, upload_and_object,
+    Db, KEY, LOCATION, RETENTION, UPLOAD, begin_upload, checkpoint, file, file_contents, plan,
+    upload_and_object,
 };
 use anyhow::Result;
 use domain::{ErrorCode, ExportedFile, Failure, Progress};
@@ -19,7 +20,7 @@ async fn a_successor_finds_the_upload_and_its_checkpoints_in_order() -> Result<(
     let mut conn = db.conn().await?;
     let claim = db.claimed().await?;
     assert_eq!(claim.unfinished, None);
-    uploads::begin(&mut conn, &claim, KEY, UPLOAD, &plan(), 32).await?;
+    begin_upload(&mut conn, &claim, KEY, UPLOAD, 32).await?;
     uploads::reserve_parts(&mut conn, &claim, 64).await?;
     // Numbers that were reserved once stay so.
     uploads::reserve_parts(&mut conn, &claim, 40).await?;
@@ -29,13 +30,14 @@ async fn a_successor_finds_the_upload_and_its_checkpoints_in_order() -> Result<(
 
     let next = db.take_over().await?;
     let mut expected = Unfinished {
-        object_key: KEY.to_owned(),
+        object_key: Some(KEY.to_owned()),
         upload: Some(Upload {
             id: UPLOAD.to_owned(),
             plan: Some(plan()),
             parts_reserved: 64,
             sealed: None,
         }),
+        are_sealed: false,
     };
     assert_eq!(next.unfinished.as_ref(), Some(&expected));
     let checkpoints = [2, 9, 10].map(checkpoint);
@@ -64,8 +66,9 @@ async fn a_successor_finds_an_object_that_was_stored_with_one_request() -> Resul
     }
     let next = db.take_over().await?;
     let expected = Unfinished {
-        object_key: KEY.to_owned(),
+        object_key: Some(KEY.to_owned()),
         upload: None,
+        are_sealed: false,
     };
     assert_eq!(next.unfinished, Some(expected));
     Ok(())
@@ -139,7 +142,7 @@ async fn what_is_noted_twice_is_there_once() -> Result<()> {
     let mut conn = db.conn().await?;
     let claim = db.uploading().await?;
     for _ in 0..2 {
-        uploads::begin(&mut conn, &claim, KEY, UPLOAD, &plan(), 32).await?;
+        begin_upload(&mut conn, &claim, KEY, UPLOAD, 32).await?;
     }
     for _ in 0..2 {
         uploads::add_checkpoint(&mut conn, &claim, &checkpoint(1)).await?;
@@ -172,7 +175,7 @@ async fn a_file_with_fewer_rows_than_were_seen_is_sealed_with_its_own() -> Resul
     let next = db.take_over().await?;
     let upload = next.unfinished.clone().and_then(|found| found.upload);
     assert_eq!(upload.and_then(|upload| upload.sealed), Some(file()));
-    jobs::complete(&mut conn, &next, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &next, &file().into(), LOCATION, RETENTION).await?;
     assert_eq!(db.get(claim.job.id).await?.rows_exported, file().rows);
     Ok(())
 }
@@ -217,18 +220,10 @@ async fn starting_over_has_removed_what_is_stored_and_leaves_a_clean_row() -> Re
 
     let clean = db.take_over().await?;
     assert_eq!(clean.unfinished, None);
-    uploads::begin(
-        &mut conn,
-        &clean,
-        "exports/2.csv.gz",
-        "upload-2",
-        &plan(),
-        7,
-    )
-    .await?;
+    begin_upload(&mut conn, &clean, "exports/2.csv.gz", "upload-2", 7).await?;
     let found = db.take_over().await?.unfinished.expect("it has begun anew");
     let upload = found.upload.expect("it has begun anew");
-    assert_eq!(found.object_key, "exports/2.csv.gz");
+    assert_eq!(found.object_key.as_deref(), Some("exports/2.csv.gz"));
     assert_eq!((upload.id.as_str(), upload.parts_reserved), ("upload-2", 7));
     assert_eq!(upload.sealed, None);
     // How far users have seen it stays.
@@ -256,7 +251,7 @@ async fn a_completed_job_forgets_how_it_was_made() -> Result<()> {
     let claim = db.uploading().await?;
     uploads::add_checkpoint(&mut conn, &claim, &checkpoint(1)).await?;
     uploads::seal(&mut conn, &claim, &file(), &last()).await?;
-    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &claim, &file().into(), LOCATION, RETENTION).await?;
     assert_eq!(uploads::checkpoints(&mut conn, &claim).await?, []);
     let forgotten: bool = sqlx::query_scalar(
         "SELECT upload_id IS NULL AND upload_plan IS NULL AND parts_reserved = 0
@@ -319,7 +314,7 @@ async fn a_worker_that_slept_through_its_lease_stores_nothing() -> Result<()> {
     jobs::release(&mut conn, &third).await?;
     stores_nothing(&db, &third).await?;
     let fourth = db.claim().await?.expect("due at once");
-    jobs::complete(&mut conn, &fourth, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &fourth, &file().into(), LOCATION, RETENTION).await?;
     stores_nothing(&db, &fourth).await?;
     assert_eq!(db.removals().await?, Vec::<Stored>::new());
     Ok(())
@@ -333,7 +328,7 @@ async fn a_file_holds_what_its_worker_noted() -> Result<()> {
     assert_eq!(contents::get(&mut conn, job).await?, None);
     let claim = db.take_over().await?;
     contents::note(&mut conn, &claim, &file_contents()).await?;
-    jobs::complete(&mut conn, &claim, &file(), LOCATION, RETENTION).await?;
+    jobs::complete(&mut conn, &claim, &file().into(), LOCATION, RETENTION).await?;
     assert_eq!(contents::get(&mut conn, job).await?, Some(file_contents()));
     Ok(())
 }
@@ -348,7 +343,10 @@ async fn a_worker_that_slept_through_its_lease_begins_nothing() -> Result<()> {
     uploads::begin_object(&mut *db.conn().await?, &successor, KEY).await?;
     stores_nothing(&db, &zombie).await?;
     let found = db.take_over().await?.unfinished;
-    assert_eq!(found.map(|found| found.object_key), Some(KEY.to_owned()));
+    assert_eq!(
+        found.and_then(|found| found.object_key),
+        Some(KEY.to_owned())
+    );
     Ok(())
 }
 
@@ -361,10 +359,7 @@ async fn stores_nothing(db: &Db, claim: &Claim) -> Result<()> {
             "begin_object",
             uploads::begin_object(conn, claim, "late").await,
         ),
-        (
-            "begin",
-            uploads::begin(conn, claim, "late", "late", &plan(), 99).await,
-        ),
+        ("begin", begin_upload(conn, claim, "late", "late", 99).await),
         (
             "reserve_parts",
             uploads::reserve_parts(conn, claim, 99).await,

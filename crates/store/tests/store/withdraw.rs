@@ -168,7 +168,7 @@ async fn a_job_that_is_completed_while_it_is_cancelled_has_one_end() -> Result<(
         let (scope, actor) = (db.scope(), db.actor());
         let [mut left, mut right] = conns;
         let completing = tokio::spawn(async move {
-            let done = jobs::complete(&mut left, &claim, &file(), LOCATION, RETENTION).await;
+            let done = jobs::complete(&mut left, &claim, &file().into(), LOCATION, RETENTION).await;
             (left, done)
         });
         let cancelling = tokio::spawn(async move {
@@ -259,7 +259,7 @@ async fn withdraw(db: &Db, job: JobId) -> Result<ExportJob> {
 
 async fn complete(db: &Db, claim: &Claim) -> Result<(), StoreError> {
     let mut conn = store::acquire(&db.pool).await?;
-    jobs::complete(&mut conn, claim, &file(), LOCATION, RETENTION).await
+    jobs::complete(&mut conn, claim, &file().into(), LOCATION, RETENTION).await
 }
 
 /// Lets the time of the file of a completed job be over from now on.

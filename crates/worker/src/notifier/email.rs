@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use domain::{Classify, Clock, ErrorClass, ErrorCode, ExportedFile, JobState, LinkKind};
+use domain::{
+    Classify, Clock, ErrorClass, ErrorCode, ExportedFile, ExportedFiles, JobState, LinkKind,
+};
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
 use representation::Links;
 use sink::{LinkMethod, ObjectKind, Sink, SinkError};
@@ -12,6 +14,9 @@ use store::notifications::{Channel, DueNotification};
 use store::{PgPool, StoreError, acquire};
 
 use super::Courier;
+
+/// The most links of an e-mail: more would be read by nobody, and cut off by some mail programs.
+const MOST_LINKS: u32 = 20;
 
 /// Sends e-mails.
 pub struct EmailCourier {
@@ -76,20 +81,28 @@ impl Courier for EmailCourier {
 
     async fn deliver(&self, due: &DueNotification) -> Result<(), EmailError> {
         let date = self.clock.now();
-        let (url, until);
+        let (linked, manifest_url);
         let outcome = match &due.job.state {
             JobState::Completed {
-                file, expires_at, ..
+                files, expires_at, ..
             } => {
-                (url, until) = match due.job.request.notify.link {
-                    LinkKind::Presigned => self.presign(due, file, date, *expires_at).await?,
-                    LinkKind::Service => (self.add_link(due).await?, *expires_at),
-                };
-                let link = Link {
-                    url: &url,
-                    expires_at: until,
-                };
-                Outcome::Completed { file, link }
+                linked = self.link(due, files, date, *expires_at).await?;
+                let expires_at = linked.until;
+                match (files, &linked.files[..]) {
+                    (ExportedFiles::One(_), [(file, url)]) => Outcome::Completed {
+                        file,
+                        link: Link { url, expires_at },
+                    },
+                    (files, linked) => {
+                        manifest_url = self.links.manifest(due.job.id);
+                        Outcome::Split {
+                            totals: files.totals(),
+                            files: linked,
+                            expires_at,
+                            manifest_url: &manifest_url,
+                        }
+                    }
+                }
             }
             JobState::Failed { failure, .. } => Outcome::Failed(failure),
             _ => return Err(EmailError::Outdated),
@@ -106,12 +119,62 @@ impl Courier for EmailCourier {
     }
 }
 
+/// The first files of a job, each with its link.
+struct Linked {
+    files: Vec<(ExportedFile, String)>,
+    until: DateTime<Utc>,
+}
+
 impl EmailCourier {
+    async fn link(
+        &self,
+        due: &DueNotification,
+        files: &ExportedFiles,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+    ) -> Result<Linked, EmailError> {
+        let is_only = files.only().is_some();
+        let first = match files {
+            ExportedFiles::One(file) => vec![file.clone()],
+            ExportedFiles::Several(_) => {
+                let conn = &mut *acquire(&self.pool).await?;
+                store::files::list(conn, due.job.id, 1, MOST_LINKS).await?
+            }
+        };
+        let numbered = (1..).zip(first);
+        let mut linked = Linked {
+            files: Vec::new(),
+            until: expires_at,
+        };
+        match due.job.request.notify.link {
+            LinkKind::Presigned => {
+                for (number, file) in numbered {
+                    let (url, until) = self.presign(due, number, &file, now, expires_at).await?;
+                    linked.until = linked.until.min(until);
+                    linked.files.push((file, url));
+                }
+            }
+            LinkKind::Service => {
+                let token = self.add_link(due).await?;
+                linked.files.extend(numbered.map(|(number, file)| {
+                    let url = if is_only {
+                        self.links.follow(token.as_str())
+                    } else {
+                        self.links.follow_to(token.as_str(), number)
+                    };
+                    (file, url)
+                }));
+            }
+        }
+        Ok(linked)
+    }
+
     /// Signs a link to the storage that works as long as the file is there, if that allows it, and says
     /// until when.
     async fn presign(
         &self,
         due: &DueNotification,
+        number: u32,
         file: &ExportedFile,
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
@@ -119,7 +182,7 @@ impl EmailCourier {
         let request = &due.job.request;
         let kind = ObjectKind {
             content_type: request.output.content_type().to_owned(),
-            file_name: request.file_name(),
+            file_name: request.file_name(number),
         };
         let life = (expires_at - now).to_std().unwrap_or_default();
         let link = self
@@ -131,7 +194,7 @@ impl EmailCourier {
 
     /// Makes a link of the service's own. Each attempt makes another one, since nobody knows the token
     /// of the last, and whether it has arrived.
-    async fn add_link(&self, due: &DueNotification) -> Result<String, EmailError> {
+    async fn add_link(&self, due: &DueNotification) -> Result<LinkToken, EmailError> {
         if !self.links.are_absolute() {
             return Err(EmailError::NoPublicUrl);
         }
@@ -139,6 +202,6 @@ impl EmailCourier {
         getrandom::fill(&mut random)?;
         let token = LinkToken::new(random);
         links::add(&mut *acquire(&self.pool).await?, due, &token).await?;
-        Ok(self.links.follow(token.as_str()))
+        Ok(token)
     }
 }

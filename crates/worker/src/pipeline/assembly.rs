@@ -46,12 +46,13 @@ impl Assembly {
         })
     }
 
-    /// Describes the file up to here, which is behind `rows` rows of `slices` slices, but for the
-    /// parts that it is stored in.
+    /// Describes the file up to here, which is behind `rows` rows of `slices` slices of the export and ends
+    /// with `rest`, but for the parts that it is stored in.
     pub(super) fn checkpoint(
         mut self,
         slices: usize,
         rows: u64,
+        rest: Vec<u8>,
     ) -> Result<(Self, Checkpoint), EncodeError> {
         let checkpoint = Checkpoint {
             slices,
@@ -60,8 +61,14 @@ impl Assembly {
             parts: Vec::new(),
             encoder: self.assembler.checkpoint()?.to_vec(),
             sha256_state: self.sha256.serialize().to_vec(),
+            rest,
         };
         Ok((self, checkpoint))
+    }
+
+    /// Returns how many bytes the file has at most if it ends behind this block, which is the next.
+    pub(super) fn most_bytes_with(&mut self, block: &EncodedBlock) -> Result<u64, EncodeError> {
+        Ok(self.size_bytes + self.assembler.most_bytes_with(block)?)
     }
 
     /// Returns the bytes that the next block adds to the file.

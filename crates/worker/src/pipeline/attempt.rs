@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::{ExportedFile, FileContents};
+use domain::{ExportedFile, FileContents, Split};
 use encode::Encoder;
 use source::{PlanOptions, Query};
 use store::uploads::UploadPlan;
@@ -11,24 +11,24 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 use crate::lease::{Lease, Note};
-use crate::pipeline::object::ObjectWriter;
+use crate::pipeline::files::FilesWriter;
 use crate::pipeline::progress::ProgressMeter;
 use crate::pipeline::read::{Encoded, Reader};
 use crate::pipeline::resume::{self, Beginning, Sealed};
 use crate::pipeline::{Pipeline, PipelineError, Stops};
 
-/// An attempt to make the file of a job.
+/// An attempt to make the files of a job.
 pub(super) struct Attempt<'a> {
     pipeline: &'a Pipeline,
     lease: &'a Lease,
     stops: &'a Stops,
     /// What is being written.
-    object: Option<ObjectWriter>,
+    files: Option<FilesWriter>,
     /// What is being read: how the ids of its queries begin.
     query_id: Mutex<Option<String>>,
 }
 
-/// How much of a file there is.
+/// How much of an export there is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
     pub(super) slices: usize,
@@ -41,24 +41,24 @@ impl<'a> Attempt<'a> {
             pipeline,
             lease,
             stops,
-            object: None,
+            files: None,
             query_id: Mutex::new(None),
         }
     }
 
-    pub(super) async fn run(&mut self) -> Result<ExportedFile, PipelineError> {
+    pub(super) async fn run(&mut self) -> Result<Vec<ExportedFile>, PipelineError> {
         let (pipeline, lease) = (self.pipeline, self.lease);
         let sink = pipeline.sink.clone();
         let sealed = resume::find_sealed(&sink, lease).await?;
-        if let Sealed::Whole(file) = sealed {
-            return Ok(file);
+        if let Sealed::Whole(files) = sealed {
+            return Ok(files);
         }
         let job = &lease.claim().job;
         let query = pipeline
             .catalogue
             .resolve(&job.request, job.organization)
             .map_err(PipelineError::Dataset)?;
-        let limits = pipeline.read_limits(job.request.output.format());
+        let limits = pipeline.read_limits(&job.request);
         let encoder = Encoder::new(&job.request.output, query.schema(), file_metadata(lease))?;
         let encoder = Arc::new(encoder);
         let fingerprint = resume::fingerprint(&query, lease, limits.block);
@@ -67,11 +67,12 @@ impl<'a> Attempt<'a> {
             Sealed::Gone => Beginning::Nothing,
             _ => resume::find(&sink, lease, &encoder, &fingerprint).await?,
         };
-        let (object, done) = match begun {
+        let (files, done) = match begun {
             Beginning::Slices(resumption, assembly) => {
-                let done = resumption.done();
-                let object = ObjectWriter::resume(sink, lease.clone(), *resumption, assembly);
-                (object, done)
+                let (done, encoder) = (resumption.done(), Arc::clone(&encoder));
+                let files =
+                    FilesWriter::resume(sink, lease.clone(), *resumption, assembly, encoder);
+                (files.await?, done)
             }
             Beginning::Nothing => {
                 let contents = FileContents {
@@ -80,12 +81,12 @@ impl<'a> Attempt<'a> {
                 };
                 lease.note(&Note::Contents(&contents)).await?;
                 let plan = self.plan(&query, fingerprint).await?;
-                let object = ObjectWriter::new(sink, lease.clone(), plan, encoder.assembler());
-                (object, Done::default())
+                let files = FilesWriter::new(sink, lease.clone(), plan, Arc::clone(&encoder));
+                (files, Done::default())
             }
         };
-        let object = self.object.insert(object);
-        let plan = object.plan().clone();
+        let files = self.files.insert(files);
+        let plan = files.plan().clone();
         let interval = pipeline.config.progress_interval();
         let mut progress =
             ProgressMeter::start(lease.clone(), done.rows, plan.rows_estimated, interval).await?;
@@ -103,13 +104,13 @@ impl<'a> Attempt<'a> {
             query_id: &self.query_id,
         };
         let read = reader.read(&plan.slices, done, blocks);
-        let write = write(in_order, object, &mut progress, done.slices);
+        let write = write(in_order, files, &mut progress, done.slices);
         let (whole, ()) = tokio::try_join!(read, write)?;
         if !whole {
-            object.settle(true).await?;
+            files.settle(true).await?;
             return Err(PipelineError::Stopped);
         }
-        object.finish(progress.rows()).await
+        files.finish().await
     }
 
     async fn plan(&self, query: &Query, fingerprint: String) -> Result<UploadPlan, PipelineError> {
@@ -127,6 +128,11 @@ impl<'a> Attempt<'a> {
             slices = plan.slices.len(),
             "planned"
         );
+        if let Some(Split::Rows(most)) = self.lease.claim().job.request.split
+            && plan.rows_estimated.div_ceil(most) > Split::MAX_FILES.into()
+        {
+            return Err(PipelineError::TooManyFiles);
+        }
         Ok(UploadPlan {
             fingerprint,
             rows_estimated: plan.rows_estimated,
@@ -146,10 +152,10 @@ impl<'a> Attempt<'a> {
             }
         };
         let disown = async {
-            let Some(object) = self.object else { return };
-            let stored = object.stored();
+            let Some(files) = self.files else { return };
+            let stored = files.stored();
             // Parts that are still on their way could outlive their upload.
-            drop(object);
+            drop(files);
             if let Err(error) = self.lease.disown(&stored).await {
                 tracing::warn!(
                     error = &error as &dyn Error,
@@ -164,7 +170,7 @@ impl<'a> Attempt<'a> {
 /// Writes blocks in the order in which they were read, with checkpoints between slices.
 async fn write(
     mut encoded: mpsc::Receiver<Encoded>,
-    object: &mut ObjectWriter,
+    files: &mut FilesWriter,
     progress: &mut ProgressMeter,
     mut slices: usize,
 ) -> Result<(), PipelineError> {
@@ -173,12 +179,12 @@ async fn write(
             Encoded::Block(encoding) => {
                 let block = encoding.await.map_err(|_| PipelineError::EncoderGone)??;
                 let rows = block.rows();
-                object.append(block).await?;
+                files.append(block).await?;
                 progress.advance(rows).await?;
             }
             Encoded::EndOfSlice => {
                 slices += 1;
-                object.end_slice(slices, progress.rows()).await?;
+                files.end_slice(slices, progress.rows()).await?;
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use domain::TimeRange;
-use encode::{BlockPosition, Encoder};
+use encode::Encoder;
 use source::{Query, ReadLimits, Slice};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +13,7 @@ use tracing::Instrument;
 use crate::lease::Lease;
 use crate::metrics;
 use crate::pipeline::attempt::Done;
+use crate::pipeline::places::Places;
 use crate::pipeline::pool::{Encoding, NoRoom};
 use crate::pipeline::{Pipeline, PipelineError};
 
@@ -48,16 +49,13 @@ impl Reader<'_> {
         done: Done,
         out: mpsc::Sender<Encoded>,
     ) -> Result<bool, PipelineError> {
-        let mut position = if done.rows == 0 {
-            BlockPosition::First
-        } else {
-            BlockPosition::Later
-        };
+        let split = self.lease.claim().job.request.split;
+        let mut places = Places::behind(done.rows, split);
         for (number, slice) in slices.iter().enumerate().skip(done.slices) {
             if self.stop.is_cancelled() {
                 return Ok(false);
             }
-            let read = self.read_slice(number, *slice, &mut position, &out);
+            let read = self.read_slice(number, *slice, &mut places, &out);
             read.instrument(tracing::info_span!("slice.read", slice = number))
                 .await?;
             if number + 1 < slices.len() && out.send(Encoded::EndOfSlice).await.is_err() {
@@ -71,7 +69,7 @@ impl Reader<'_> {
         &self,
         number: usize,
         slice: TimeRange,
-        position: &mut BlockPosition,
+        places: &mut Places,
         out: &mpsc::Sender<Encoded>,
     ) -> Result<(), PipelineError> {
         let Pipeline {
@@ -86,19 +84,25 @@ impl Reader<'_> {
         };
         let started = Instant::now();
         let mut blocks = clickhouse.read(self.query, slice, &query_id, self.limits);
+        let mut rest = None;
         loop {
             // Room first, so that no more blocks wait in memory than those in flight. Only a writer
             // that has failed closes the channel, and it has told why.
             let Ok(room) = out.reserve().await else {
                 return Ok(());
             };
-            let Some(block) = blocks.next().await? else {
+            let next = match rest.take() {
+                None => blocks.next().await?,
+                rest => rest,
+            };
+            let Some(mut block) = next else {
                 break;
             };
+            let position;
+            (position, rest) = places.place(&mut block);
             let encoding = pool
-                .submit(Arc::clone(self.encoder), block, *position)
+                .submit(Arc::clone(self.encoder), block, position)
                 .map_err(|NoRoom| PipelineError::EncoderGone)?;
-            *position = BlockPosition::Later;
             room.send(Encoded::Block(encoding));
         }
         metrics::slice_read(&claim.job, started.elapsed());

@@ -8,6 +8,7 @@ use encode::Encoder;
 use sha2::{Digest, Sha256};
 use sink::{Sink, UploadId, UploadedPart};
 use source::{BlockLimits, Query};
+use store::files::{WholeFile, WholeUpload};
 use store::uploads::{Checkpoint, StoredPart, Unfinished, Upload, UploadPlan};
 use tokio::task::spawn_blocking;
 
@@ -16,20 +17,26 @@ use crate::pipeline::PipelineError;
 use crate::pipeline::assembly::Assembly;
 use crate::pipeline::attempt::Done;
 use crate::pipeline::object::LAST_PART;
+use crate::pipeline::publish::publish;
 
-/// The beginning of a file that is stored already.
+/// The beginning of an export that is stored already.
 pub(super) struct Resumption {
-    pub(super) plan: UploadPlan,
+    /// The files that are whole.
+    pub(super) files: Vec<WholeFile>,
+    pub(super) plan: Arc<UploadPlan>,
+    /// Of the object that the last checkpoint is in.
     pub(super) key: String,
     pub(super) upload_id: UploadId,
     pub(super) parts_reserved: u16,
     /// In the order of the file.
     pub(super) parts: Vec<UploadedPart>,
+    /// What stands behind them.
+    pub(super) rest: Vec<u8>,
     pub(super) checkpoints: Vec<Checkpoint>,
 }
 
 impl Resumption {
-    /// Returns how much of the file that is.
+    /// Returns how much of the export that is.
     pub(super) fn done(&self) -> Done {
         self.checkpoints
             .last()
@@ -44,17 +51,17 @@ impl Resumption {
 pub(super) enum Beginning {
     /// Nothing.
     Nothing,
-    /// The first slices of the file.
+    /// The first slices.
     Slices(Box<Resumption>, Assembly),
 }
 
-/// What has become of a file whose parts were all stored.
+/// What has become of files whose parts were all stored.
 pub(super) enum Sealed {
     /// No attempt has come that far.
     No,
-    /// It is an object, which only the database does not know of yet.
-    Whole(ExportedFile),
-    /// It is lost, and the job begins anew.
+    /// They are objects, which only the database does not know of yet.
+    Whole(Vec<ExportedFile>),
+    /// One is lost, and the job begins anew.
     Gone,
 }
 
@@ -87,36 +94,70 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, blocks: BlockLimits) -> 
     hex::encode(digest.finalize())
 }
 
-/// Finds the file of an attempt that ended between the storing of its last part and the completion
-/// of the job. Whatever has changed since: that file is whole.
+/// Finds the files of an attempt that ended between the storing of the last part and the completion
+/// of the job. Whatever has changed since: those files are whole.
 ///
 /// # Errors
 ///
 /// When the database or the storage fails, or the lease is lost.
 pub(super) async fn find_sealed(sink: &Sink, lease: &Lease) -> Result<Sealed, PipelineError> {
-    let Some(Unfinished { object_key, upload }) = &lease.claim().unfinished else {
-        return Ok(Sealed::No);
-    };
-    let Some((upload, file)) = upload
-        .as_ref()
-        .and_then(|upload| Some((upload, upload.sealed.as_ref()?)))
+    let Some(Unfinished {
+        upload, are_sealed, ..
+    }) = &lease.claim().unfinished
     else {
         return Ok(Sealed::No);
     };
-    let upload_id = UploadId::from(upload.id.clone());
-    let parts = parts(&lease.checkpoints().await?);
-    // It may even be an object already, and the upload gone with that.
-    let completed = sink.complete_upload(object_key, &upload_id, &parts, file.size_bytes);
-    let Err(error) = completed.await else {
-        return Ok(Sealed::Whole(file.clone()));
+    let mut files = match upload {
+        _ if *are_sealed => lease.whole_files().await?,
+        Some(Upload {
+            id,
+            sealed: Some(file),
+            ..
+        }) => {
+            let checkpoints = lease.checkpoints().await?;
+            vec![WholeFile {
+                number: 1,
+                file: file.clone(),
+                upload: Some(WholeUpload {
+                    id: id.clone(),
+                    parts: checkpoints.into_iter().flat_map(|it| it.parts).collect(),
+                }),
+            }]
+        }
+        _ => return Ok(Sealed::No),
     };
-    // A file that may be there is not made again before the storage says that it is not.
-    let there = sink.list_parts(object_key, &upload_id).await?;
-    if has(there.as_deref(), &parts) || sink.has_object(object_key).await? {
-        return Err(error.into());
+    if !are_published(sink, lease, &mut files).await? {
+        return Ok(Sealed::Gone);
     }
-    start_over(lease, GONE).await?;
-    Ok(Sealed::Gone)
+    Ok(Sealed::Whole(
+        files.into_iter().map(|whole| whole.file).collect(),
+    ))
+}
+
+/// Makes objects of whole files, or starts over where one is lost, and tells whether it did the first.
+async fn are_published(
+    sink: &Sink,
+    lease: &Lease,
+    files: &mut [WholeFile],
+) -> Result<bool, PipelineError> {
+    for whole in files {
+        // It may even be an object already, and the upload gone with that.
+        let Err(error) = publish(sink, whole).await else {
+            continue;
+        };
+        // A file that may be there is not made again before the storage says that it is not.
+        let (key, upload) = (&whole.file.object_key, &whole.upload);
+        if let Some(WholeUpload { id, parts }) = upload {
+            let there = sink.list_parts(key, &UploadId::from(id.clone())).await?;
+            let parts: Vec<_> = parts.iter().map(uploaded).collect();
+            if has(there.as_deref(), &parts) || sink.has_object(key).await? {
+                return Err(error.into());
+            }
+        }
+        start_over(lease, GONE).await?;
+        return Ok(false);
+    }
+    Ok(true)
 }
 
 /// Finds what earlier attempts have stored, or has it removed when it is of no use.
@@ -130,15 +171,21 @@ pub(super) async fn find(
     encoder: &Arc<Encoder>,
     fingerprint: &str,
 ) -> Result<Beginning, PipelineError> {
-    let Some(Unfinished { object_key, upload }) = &lease.claim().unfinished else {
+    let Some(Unfinished {
+        object_key, upload, ..
+    }) = &lease.claim().unfinished
+    else {
         return Ok(Beginning::Nothing);
     };
-    let found = match upload {
-        Some(upload) => look(sink, lease, encoder, fingerprint, object_key, upload).await?,
+    let found = match object_key.as_ref().zip(upload.as_ref()) {
+        Some((key, upload)) => look(sink, lease, encoder, fingerprint, key, upload).await?,
         None => Err("it would have been stored with a single request"),
     };
     match found {
-        Ok((resumption, assembly)) => {
+        Ok((mut resumption, assembly)) => {
+            if !are_published(sink, lease, &mut resumption.files).await? {
+                return Ok(Beginning::Nothing);
+            }
             let Done { slices, rows } = resumption.done();
             let repeated_rows = lease.claim().job.rows_exported.saturating_sub(rows);
             tracing::info!(slices, rows, repeated_rows, "resuming");
@@ -199,7 +246,11 @@ async fn look(
         return Ok(Err("what the encoder had to know cannot be read"));
     };
     let resumption = Resumption {
-        plan: plan.clone(),
+        files: lease.whole_files().await?,
+        plan: Arc::new(plan.clone()),
+        rest: checkpoints
+            .last()
+            .map_or_else(Vec::new, |last| last.rest.clone()),
         key: key.to_owned(),
         upload_id,
         parts_reserved: upload.parts_reserved,
@@ -240,7 +291,7 @@ pub(super) fn stored(part: &UploadedPart) -> StoredPart {
     }
 }
 
-fn uploaded(part: &StoredPart) -> UploadedPart {
+pub(super) fn uploaded(part: &StoredPart) -> UploadedPart {
     UploadedPart {
         number: part.number,
         size_bytes: part.size_bytes,

@@ -15,6 +15,7 @@ mod redis;
 mod removals;
 mod resume;
 mod smtp;
+mod splits;
 mod start_over;
 mod storage;
 mod sweep;

@@ -1,6 +1,7 @@
 //! Answers as a client may see them, made of the types that are sent.
 
 use std::net::Ipv4Addr;
+use std::slice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
@@ -142,7 +143,7 @@ fn completed() -> Option<ExportJob> {
         progress: Progress::DONE,
         rows_exported: file.rows,
         state: JobState::Completed {
-            file,
+            files: file.into(),
             completed_at: after(3)?,
             expires_at: after(3 + 7 * 86_400)?,
         },
@@ -220,11 +221,16 @@ fn schedule() -> Option<Schedule> {
     })
 }
 
+fn file_of(job: &ExportJob) -> Option<&ExportedFile> {
+    match &job.state {
+        JobState::Completed { files, .. } => files.only(),
+        _ => None,
+    }
+}
+
 fn download() -> Option<Value> {
     let job = completed()?;
-    let JobState::Completed { file, .. } = &job.state else {
-        return None;
-    };
+    let file = file_of(&job)?;
     let url = format!(
         "https://s3.example.com/exports/{}?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Expires=300&X-Amz-Signature=…",
         file.object_key
@@ -232,7 +238,7 @@ fn download() -> Option<Value> {
     json(&Download {
         url,
         expires_at: after(5 * 60)?,
-        name: job.request.file_name(),
+        name: job.request.file_name(1),
         size_bytes: file.size_bytes,
         sha256: &file.sha256,
     })
@@ -240,9 +246,7 @@ fn download() -> Option<Value> {
 
 fn manifest() -> Option<Value> {
     let job = completed()?;
-    let JobState::Completed { file, .. } = &job.state else {
-        return None;
-    };
+    let file = file_of(&job)?;
     let column = |name: &str, value_type: &str| FileColumn {
         name: name.to_owned(),
         value_type: value_type.to_owned(),
@@ -256,7 +260,12 @@ fn manifest() -> Option<Value> {
         ],
         service_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    json(&Manifest::new(&job, file, Some(&contents)))
+    json(&Manifest::new(
+        &job,
+        slice::from_ref(file),
+        Some(&contents),
+        &links()?,
+    ))
 }
 
 fn audit() -> Option<Value> {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::notify::{LinkKind, WebhookUrl};
 use crate::output::{Format, JsonLayout, Output, ParquetCompression, RowOrder};
+use crate::split::Split;
 
 /// One ASCII character other than U+0000, a quote and a line break.
 const DELIMITER: &str = r"^[\x01-\x09\x0b\x0c\x0e-!#-\x7f]$";
@@ -32,6 +33,24 @@ pub fn options_schema(format: Format) -> Value {
         "additionalProperties": false,
         "properties": {
             "order": { "type": "string", "enum": RowOrder::NAMES, "default": RowOrder::Time },
+            "split": {
+                "type": "object", "additionalProperties": false, "minProperties": 1,
+                "maxProperties": 1, "properties": {
+                    "max_rows": {
+                        "type": "integer", "minimum": Split::LEAST_ROWS,
+                        "description": "Each file but the last has so many rows.",
+                    },
+                    "max_bytes": {
+                        "type": "integer", "minimum": Split::LEAST_BYTES,
+                        "description": "No file has more bytes, compressed, unless a single block of \
+                                        rows has.",
+                    },
+                },
+                "description": format!(
+                    "Makes several files, {} at most, of one of the two sizes; without it there is one.",
+                    Split::MAX_FILES,
+                ),
+            },
             "notify": {
                 "type": "object", "additionalProperties": false, "properties": {
                     "link": {
@@ -111,6 +130,18 @@ mod tests {
                 }
             }
             assert_eq!(all, defaults, "every option is in the schema");
+        }
+    }
+
+    #[test]
+    fn files_may_be_as_small_as_the_schema_says() {
+        let schema = options_schema(Format::Csv);
+        let split = schema["properties"]["split"]["properties"].as_object();
+        for (name, size) in split.unwrap() {
+            let least = size["minimum"].as_u64().unwrap();
+            let parse =
+                |size: u64| parse(Format::Csv, &with_option(&["split", name], &size.into()));
+            assert!(parse(least).is_ok() && parse(least - 1).is_err(), "{name}");
         }
     }
 

@@ -559,9 +559,12 @@ impl Job {
             parts_reserved: upload.parts_reserved,
             sealed: upload.sealed.clone(),
         });
-        self.key
-            .clone()
-            .map(|object_key| Unfinished { object_key, upload })
+        let object_key = self.key.clone();
+        object_key.is_some().then_some(Unfinished {
+            object_key,
+            upload,
+            are_sealed: false,
+        })
     }
 
     /// Returns what the database should show.

@@ -199,6 +199,11 @@ async fn paths_and_queries_that_mean_harm_lead_nowhere() {
                     let name = parameter["name"].as_str().unwrap();
                     let path = path.replace("{id}", &id);
                     let answer = ask(&format!("{path}?{name}={harmful}")).await;
+                    // What a link that is dead is asked for means nothing.
+                    if path.contains("{token}") {
+                        assert_eq!(answer.status, 404, "{method} {path} {harmful}: {answer:?}");
+                        continue;
+                    }
                     answer.assert_problem(422, "invalid_request");
                     let pointer = &answer.body["errors"][0]["pointer"];
                     assert_eq!(*pointer, format!("/{name}"), "{method} {path}");

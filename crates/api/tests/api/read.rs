@@ -43,6 +43,7 @@ async fn a_completed_job_has_a_file_and_a_link() {
         ".job_id" => "[job id]", ".user_id" => "[user id]", ".created_at" => "[time]", ".updated_at" => "[time]",
         ".started_at" => "[time]", ".completed_at" => "[time]", ".expires_at" => "[time]",
         ".download_url" => "[path]",
+        ".manifest_url" => "[path]",
     });
 }
 

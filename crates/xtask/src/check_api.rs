@@ -1,18 +1,21 @@
 //! Lets Schemathesis try out the API: what its OpenAPI document describes, and what that forbids.
 
+use std::fs;
+
 use anyhow::{Result, ensure};
 use devstack::setup;
 use domain::{Clock as _, SystemClock};
 
 use crate::cargo::{self, Binaries, Build};
+use crate::client::FileKind;
 use crate::interrupt::or_interrupted;
 use crate::preset::{Dataset, Preset};
 use crate::stack::{self, GRACE, SAMPLE_DAY, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal;
 
-/// What is checked, and how.
-const CONFIG: &str = "crates/xtask/src/check_api/schemathesis.toml";
+/// What is checked, and how; two exports are to be filled in.
+const CONFIG: &str = include_str!("check_api/schemathesis.toml");
 
 /// So that nothing is left out: permissions, webhooks, links of the service, and the headers of a rate
 /// limit that is never reached.
@@ -79,15 +82,25 @@ async fn check(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<()> {
     let worker = stack.spawn_worker_with(binaries, KEYS).await?;
     let client = stack.client(&api_url, BAKERY)?;
 
+    let mut config = CONFIG.to_owned();
+    for place in ["COMPLETED_EXPORT", "DOOMED_EXPORT"] {
+        let export = client
+            .request(Dataset::Logs, FileKind::CsvGz, true, SAMPLE_DAY)
+            .await?;
+        client.completed(export, |_| ()).await?;
+        config = config.replace(place, &export.to_string());
+    }
+    let dir = stack::directory("check-api");
+    fs::write(dir.join("schemathesis.toml"), config)?;
+
     terminal::entry("Repeat it", format!("cargo xtask check-api --seed {seed}"));
     schemathesis
-        .arg("--config-file")
-        .arg(cargo::root().join(CONFIG))
+        .args(["--config-file", "schemathesis.toml"])
         .args(["run", &format!("{api_url}/openapi.json")])
         .arg(format!("--seed={seed}"))
         .arg(format!("--max-examples={}", args.examples))
         .env("API_TOKEN", client.token())
-        .current_dir(stack::directory("check-api"));
+        .current_dir(dir);
     let status = cargo::status(&mut schemathesis).await?;
     worker.stop(GRACE).await?;
     api.stop(GRACE).await?;

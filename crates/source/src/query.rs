@@ -49,6 +49,11 @@ impl Query {
         format!("{:?}", sql::rows(self, self.range))
     }
 
+    /// Returns the text alone of the statement that reads all rows, in which nothing of a request is.
+    pub fn sql(&self) -> String {
+        sql::rows(self, self.range).sql
+    }
+
     /// Returns what orders the rows, if they are to be in the order of time and all that it takes
     /// for that are columns of the dataset.
     pub(crate) fn sort_keys(&self) -> Option<SortKeys> {

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use crate::interrupt::or_interrupted;
-use crate::{cargo, check_api, check_deps, prepare, terminal, test};
+use crate::{cargo, check_api, check_deps, fuzz, prepare, terminal, test};
 
 /// Runs every check and stops at the first that fails.
 pub(crate) async fn run() -> Result<ExitCode> {
@@ -21,6 +21,7 @@ pub(crate) async fn run() -> Result<ExitCode> {
     terminal::heading("test");
     let code = test::run(&test::Args::default()).await?;
     check_api::run(&check_api::Args::default()).await?;
+    fuzz::run(&fuzz::Args::default()).await?;
 
     println!();
     let well = code == ExitCode::SUCCESS;

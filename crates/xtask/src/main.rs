@@ -13,6 +13,7 @@ mod ci;
 mod clickhouse;
 mod client;
 mod demo;
+mod fuzz;
 mod interrupt;
 mod prepare;
 mod preset;
@@ -70,8 +71,8 @@ enum Command {
 
     /// Checks everything that must hold before a change is merged.
     ///
-    /// Formatting, crate boundaries, prepared queries, lints, documentation, tests and the API against its
-    /// own description, in this order.
+    /// Formatting, crate boundaries, prepared queries, lints, documentation, tests, the API against its own
+    /// description and fuzzing for a moment, in this order.
     Ci,
 
     /// Checks that the API does what its OpenAPI document says, whatever it is sent.
@@ -79,6 +80,11 @@ enum Command {
     /// Schemathesis makes requests of the document, good and bad ones, and fails at any answer that is an
     /// error of the server or not as it is described. Prints how to repeat what fails.
     CheckApi(check_api::Args),
+
+    /// Feeds the fuzz targets of the crates with whatever makes them do something new.
+    ///
+    /// What makes one fail is kept, and printed with how to repeat it.
+    Fuzz(fuzz::Args),
 
     /// Checks that the crates depend on each other in the directions of the architecture.
     CheckDeps,
@@ -116,6 +122,7 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Soak(args) => return soak::run(&args).await,
         Command::Ci => return ci::run().await,
         Command::CheckApi(args) => check_api::run(&args).await?,
+        Command::Fuzz(args) => fuzz::run(&args).await?,
         Command::CheckDeps => check_deps::run().await?,
         Command::Sqlx(args) => prepare::run(&args).await?,
         Command::Bench(command) => bench::run(&command).await?,

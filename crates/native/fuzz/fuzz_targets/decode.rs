@@ -1,4 +1,4 @@
-//! `cargo +nightly fuzz run decode`: whatever the bytes are, decoding ends, without a panic, the
+//! `cargo xtask fuzz`: whatever the bytes are, decoding ends, without a panic, the
 //! same in one chunk as in many.
 
 #![no_main]

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
+use serde_json::Value;
 use store::StoreError;
 
 use crate::app::App;
@@ -76,7 +77,7 @@ impl IntoResponse for WatchExportError {
     ),
     responses(
         (
-            status = 200, content_type = "text/event-stream", body = String,
+            status = 200, content_type = "text/event-stream", body = Value,
             description = "Events `progress` and at last `end`, whose data is an export as JSON.",
         ),
         (status = 204, description = "Nothing more will come."),

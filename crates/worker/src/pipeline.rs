@@ -152,7 +152,7 @@ impl Pipeline {
             () = stops.now.cancelled() => Err(PipelineError::Stopped),
         };
         if made.is_err()
-            && tokio::time::timeout(CLEAN_UP, attempt.leave())
+            && tokio::time::timeout(CLEAN_UP, Box::pin(attempt.leave()))
                 .await
                 .is_err()
         {

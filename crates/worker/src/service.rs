@@ -123,14 +123,11 @@ pub async fn run(
         // A server that hangs: it is told again, under the same id.
         hard.run_until_cancelled(Box::pin(both)).await;
     };
-    let cleaning = async {
-        hard.run_until_cancelled(cleaner.run(soft.clone())).await;
-    };
     let working = async {
         tokio::join!(
             claims.run(awake, soft.clone()),
             scheduler.run(soft.clone()),
-            cleaning,
+            hard.run_until_cancelled(cleaner.run(soft.clone())),
             cleaner.sweep(soft.clone()),
             notifying,
             queue::consume(&config.redis, &owner, soft.clone(), wake),

@@ -28,15 +28,18 @@ fn file(batches: &[RecordBatch], order: Option<&[(usize, usize)]>) -> Bytes {
 
 fn file_of(schema: SchemaRef, batches: &[RecordBatch], order: Option<&[(usize, usize)]>) -> Bytes {
     let output = parquet(ParquetCompression::Zstd);
-    let encoder = Encoder::new(&output, schema, Vec::new()).unwrap();
+    let encoder = Encoder::new(&output, schema, Vec::new()).expect("known types");
     let position = BlockPosition::First;
     let block = match order {
         None => encoder.encode(batches, position),
         Some(order) => encoder.encode_in_order(batches, order, position),
     };
     let mut assembler = encoder.assembler();
-    let mut file = assembler.push(block.unwrap()).unwrap().to_vec();
-    file.extend_from_slice(&assembler.finish().unwrap());
+    let mut file = assembler
+        .push(block.expect("a block"))
+        .expect("it is the first")
+        .to_vec();
+    file.extend_from_slice(&assembler.finish().expect("the file can be ended"));
     file.into()
 }
 
@@ -44,14 +47,18 @@ fn open(file: Bytes) -> Builder {
     let options = ArrowReaderOptions::new()
         .with_page_index_policy(PageIndexPolicy::Required)
         .with_encoding_stats_as_mask(false);
-    Builder::try_new_with_options(file, options).unwrap()
+    Builder::try_new_with_options(file, options).expect("a footer and a page index")
 }
 
 fn read(file: Bytes) -> RecordBatch {
     let builder = open(file);
     let schema = builder.schema().clone();
-    let batches: Vec<_> = builder.build().unwrap().map(Result::unwrap).collect();
-    concat_batches(&schema, &batches).unwrap()
+    let batches: Vec<_> = builder
+        .build()
+        .expect("the file can be read")
+        .map(|batch| batch.expect("every row can be read"))
+        .collect();
+    concat_batches(&schema, &batches).expect("one schema")
 }
 
 fn strings(texts: impl IntoIterator<Item = impl Into<String>>) -> ArrayRef {
@@ -92,7 +99,10 @@ fn maps(
 /// Returns the pages of a column: kind, encoding, how many.
 fn pages(builder: &Builder, column: usize) -> Vec<(PageType, Encoding, i32)> {
     let chunk = builder.metadata().row_group(0).column(column);
-    let stats = chunk.page_encoding_stats().unwrap().iter();
+    let stats = chunk
+        .page_encoding_stats()
+        .expect("they are written")
+        .iter();
     stats
         .map(|stats| (stats.page_type, stats.encoding, stats.count))
         .collect()
@@ -100,7 +110,7 @@ fn pages(builder: &Builder, column: usize) -> Vec<(PageType, Encoding, i32)> {
 
 fn check_same(back: &RecordBatch, rows: &RecordBatch) {
     for (back, rows) in back.columns().iter().zip(rows.columns()) {
-        let rows = cast(rows, back.data_type()).unwrap();
+        let rows = cast(rows, back.data_type()).expect("texts");
         assert_eq!(back, &rows);
     }
 }

@@ -310,7 +310,7 @@ impl<'a> World<'a> {
             token: claim.token(),
             attempts: claim.attempts,
             deaths: claim.deaths,
-            found: claim.unfinished.clone(),
+            found: claim.unfinished.clone().map(Box::new),
         };
         self.claims.push(*claim);
         Ok(found)

@@ -26,7 +26,7 @@ pub(super) enum Answer {
         token: i64,
         attempts: u32,
         deaths: u32,
-        found: Option<Unfinished>,
+        found: Option<Box<Unfinished>>,
     },
     /// What has become of the job that was withdrawn.
     Withdrawn(Option<JobStatus>),
@@ -156,7 +156,7 @@ impl Model {
             token: job.token,
             attempts: job.attempts,
             deaths: job.deaths,
-            found: job.unfinished(),
+            found: job.unfinished().map(Box::new),
         }
     }
 

@@ -72,9 +72,14 @@ impl Dictionary {
         self.starts.len() - 1
     }
 
+    /// Returns how large its page is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.page.len()
+    }
+
     /// Returns the texts as a page has them.
-    pub(crate) fn page(&self) -> &[u8] {
-        &self.page
+    pub(crate) fn into_page(self) -> Vec<u8> {
+        self.page
     }
 }
 

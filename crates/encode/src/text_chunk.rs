@@ -155,8 +155,7 @@ impl<'a> TextChunk<'a> {
         let distinct = self.dictionary.len();
         let texts = self.totals.texts + page.texts;
         let is_vain = texts >= TRIAL && distinct > texts / 4 * 3;
-        let is_outgrown =
-            self.is_coded && (is_vain || self.dictionary.page().len() > dictionary_bytes);
+        let is_outgrown = self.is_coded && (is_vain || self.dictionary.bytes() > dictionary_bytes);
         let packed = page.places.len() * usize::from(self.width()) / 8;
         if is_outgrown || page.rows >= page_rows || page.plain.len() + packed >= page_bytes {
             self.end_page()?;
@@ -229,11 +228,12 @@ impl<'a> TextChunk<'a> {
         let mut encodings = vec![Encoding::RLE];
         let mut pages = Vec::new();
         if self.totals.coded_pages > 0 {
-            let texts = self.dictionary.page().to_vec();
+            let num_values = u32::try_from(self.dictionary.len())?;
+            let texts = self.dictionary.into_page();
             let uncompressed = texts.len();
             let dictionary = Page::DictionaryPage {
                 buf: self.codec.compress(texts)?.into(),
-                num_values: u32::try_from(self.dictionary.len())?,
+                num_values,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
             };

@@ -1,6 +1,7 @@
 //! An S3 server in this process, on the file system, that can be told to fail.
 
 mod faults;
+mod files;
 mod operation;
 mod part_file;
 mod storage;

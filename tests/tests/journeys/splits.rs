@@ -18,9 +18,8 @@ const SMALL: [(&str, &str); 4] = [
     ("EXPORT__S3__PART_SIZE_BYTES", "5242880"),
 ];
 
-/// Every kind of file. The S3 server of the tests makes names of files of the keys of uploads, which must not be
-/// longer than these are.
-fn requests() -> [Value; 5] {
+/// Every kind of file.
+fn requests() -> [Value; 7] {
     [
         json!({"format": "csv"}),
         json!({"format": "csv", "compression": "none"}),

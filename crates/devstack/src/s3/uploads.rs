@@ -19,10 +19,13 @@ use s3s_fs::FileSystem;
 use tempfile::TempPath;
 use uuid::Uuid;
 
+use super::files::Files;
 use super::part_file::PartFile;
 
 const NUMBERS: RangeInclusive<i32> = 1..=10_000;
 const SMALLEST_BYTES: u64 = 5 * 1024 * 1024;
+/// Where objects are while they are made of parts.
+const MAKING: &str = ".making";
 
 /// The uploads that are neither completed nor aborted. Clones share them.
 #[derive(Clone)]
@@ -152,14 +155,43 @@ impl Uploads {
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
-    /// Hands the named parts to `s3s-fs`, numbered as it wants them, in an upload of its own.
+    /// Makes an object of the named parts.
     async fn make_object(
         self,
         request: S3Request<CompleteMultipartUploadInput>,
-        mut upload: Upload,
+        upload: Upload,
         named: Vec<CompletedPart>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let create = request.clone().map_input(|_| upload.request.clone());
+        let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
+        let made = request.input.upload_id.clone();
+        let output = self.put_together(request, upload, named, &made).await?;
+        let from = Files::of(&self.root, MAKING, &made);
+        from.move_to(&Files::of(&self.root, &bucket, &key))
+            .map_err(S3Error::internal_error)?;
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            bucket: Some(bucket),
+            key: Some(key),
+            e_tag: output.e_tag,
+            ..CompleteMultipartUploadOutput::default()
+        }))
+    }
+
+    /// Hands the named parts to `s3s-fs`, numbered as it wants them, in an upload of its own.
+    ///
+    /// It makes a name of a file of the key and the id of an upload, which together are too long for a file
+    /// system when the key is one of ours. So the object gets the key `made` for now.
+    async fn put_together(
+        &self,
+        request: S3Request<CompleteMultipartUploadInput>,
+        mut upload: Upload,
+        named: Vec<CompletedPart>,
+        made: &str,
+    ) -> S3Result<CompleteMultipartUploadOutput> {
+        let create = request.clone().map_input(|_| CreateMultipartUploadInput {
+            bucket: MAKING.to_owned(),
+            key: made.to_owned(),
+            ..upload.request.clone()
+        });
         let created = self.objects.create_multipart_upload(create).await?;
         let id = created.output.upload_id.unwrap_or_default();
         let mut parts = Vec::new();
@@ -173,11 +205,17 @@ impl Uploads {
             parts.push(part);
         }
         let renumbered = request.map_input(|input| CompleteMultipartUploadInput {
+            bucket: MAKING.to_owned(),
+            key: made.to_owned(),
             upload_id: id,
             multipart_upload: Some(CompletedMultipartUpload { parts: Some(parts) }),
             ..input
         });
-        self.objects.complete_multipart_upload(renumbered).await
+        let completed = self.objects.complete_multipart_upload(renumbered).await?;
+        match completed.output.future {
+            Some(end) => end.await,
+            None => Ok(completed.output),
+        }
     }
 
     /// Does something with an open upload.

@@ -68,6 +68,14 @@ async fn the_files_that_a_killed_worker_began_are_the_same_as_any_others() -> Re
         (in_files_of(SMALL), SMALL),
         (in_files_of(LARGE), LARGE),
         (
+            json!({"format": "json", "options": {"split": {"max_rows": SMALL}}}),
+            SMALL,
+        ),
+        (
+            json!({"format": "json", "compression": "zstd", "options": {"split": {"max_rows": LARGE}}}),
+            LARGE,
+        ),
+        (
             json!({"format": "parquet", "options": {"split": {"max_rows": SMALL}}}),
             SMALL,
         ),

@@ -70,6 +70,26 @@ async fn numbers_may_have_gaps_and_parts_may_be_left_out() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_object_of_parts_has_any_key_that_an_object_may_have() -> Result<()> {
+    let server = Server::start().await?;
+    let key = format!("dir/{}", "k".repeat(150));
+    let put = server.client.put_object().bucket(BUCKET).key(&key);
+    put.body(b"whole".to_vec().into()).send().await?;
+    let upload = server.create(&key).await?;
+    let part = upload.part(1, b"parts".to_vec()).await?;
+    upload.complete(&[part]).await?;
+    assert_eq!(content(&server, &key).await?, b"parts");
+    let objects = server
+        .client
+        .list_objects_v2()
+        .bucket(BUCKET)
+        .send()
+        .await?;
+    assert_eq!(objects.contents().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn only_what_is_right_is_completed() -> Result<()> {
     let server = Server::start().await?;
     let upload = server.create("key").await?;

@@ -9,6 +9,7 @@ mod rival;
 mod scale;
 mod shell;
 mod usage;
+mod wrk;
 
 use std::fs;
 
@@ -35,7 +36,8 @@ pub(crate) enum Command {
     /// The decoder and the encoders alone, on one thread and on two, beside those of the Arrow crates.
     Encode,
 
-    /// POST and GET per second on many connections, against pgbench doing the same INSERT and SELECT.
+    /// POST and GET per second on many connections, asked by wrk, against pgbench doing the same INSERT and
+    /// SELECT.
     ///
     /// The table is also in target/bench/api.json.
     Api(api::Args),

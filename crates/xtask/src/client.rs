@@ -3,20 +3,22 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use reqwest::header::{CONTENT_DISPOSITION, LOCATION};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::preset::{Dataset, Day};
 
-const POLL: Duration = Duration::from_millis(20);
+/// The time between two looks at a job.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The files that the demo and the benchmarks ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -105,6 +107,23 @@ pub(crate) struct Download {
     pub(crate) sha256: String,
 }
 
+/// Returns the request for everything in a dataset on one day, in the order of time or as ClickHouse finds it.
+pub(crate) fn body(dataset: Dataset, kind: FileKind, by_time: bool, day: Day) -> Value {
+    let mut body = json!({
+        "data_type": dataset.name(),
+        "format": kind.format(),
+        "start_time": day.start(),
+        "end_time": day.end(),
+    });
+    if kind == FileKind::Csv {
+        body["compression"] = json!("none");
+    }
+    if !by_time {
+        body["options"] = json!({"order": "storage"});
+    }
+    body
+}
+
 /// Speaks to the API with one token.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
@@ -135,18 +154,7 @@ impl Client {
         struct Accepted {
             job_id: Uuid,
         }
-        let mut body = json!({
-            "data_type": dataset.name(),
-            "format": kind.format(),
-            "start_time": day.start(),
-            "end_time": day.end(),
-        });
-        if kind == FileKind::Csv {
-            body["compression"] = json!("none");
-        }
-        if !by_time {
-            body["options"] = json!({"order": "storage"});
-        }
+        let body = body(dataset, kind, by_time, day);
         let request = self.http.post(self.url("")).json(&body);
         let accepted: Accepted = self
             .send(request, StatusCode::ACCEPTED)
@@ -187,19 +195,23 @@ impl Client {
         self.send(request, StatusCode::OK).await
     }
 
-    /// Waits until a job is completed, and reports it each time that it is looked at. Returns
-    /// what the API says about the file.
+    /// Waits until a job is completed, and reports it each time that it is looked at: the less often, the longer
+    /// it takes. Returns what the API says about the file.
     ///
     /// # Errors
     ///
     /// When it ends in any other way.
     pub(crate) async fn completed(&self, id: Uuid, report: impl Fn(&Job)) -> Result<JobFile> {
+        let asked = Instant::now();
         loop {
             let job = self.look_at(id).await?;
             report(&job);
             match job.status.as_str() {
                 "COMPLETED" => return job.file.context("a completed job has no file"),
-                "PENDING" | "PROCESSING" => tokio::time::sleep(POLL).await,
+                "PENDING" | "PROCESSING" => {
+                    let pause = (asked.elapsed() / 50).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                    tokio::time::sleep(pause).await;
+                }
                 status => {
                     let why = job.error.map(|e| format!(" ({}: {})", e.code, e.message));
                     bail!("export {id} is {status}{}", why.unwrap_or_default());
@@ -246,7 +258,8 @@ impl Client {
         &self.token
     }
 
-    fn url(&self, path: &str) -> String {
+    /// Returns where exports are, or what is below.
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}/api/v1/export{path}", self.api)
     }
 

@@ -1,17 +1,16 @@
 //! Requests to the API per second, against pgbench with the same statements on the same server.
 
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use futures::future::try_join_all;
+use devstack::setup;
 use serde::Serialize;
 use tokio::process::Command;
-use uuid::Uuid;
 
-use crate::bench::{float, median, on_stack, percentile, save};
+use crate::bench::wrk::{self, Request};
+use crate::bench::{median, on_stack, save};
 use crate::cargo::Binaries;
-use crate::client::{Client, FileKind};
+use crate::client::{self, FileKind};
 use crate::preset::{Dataset, Day};
 use crate::stack::{GRACE, Stack};
 use crate::tenants::BAKERY;
@@ -41,6 +40,7 @@ struct Comparison {
     pgbench: Vec<f64>,
     /// The median of ours in proportion to pgbench's, pair by pair.
     ratio: f64,
+    /// Medians of what wrk says of each time.
     median_ms: f64,
     p99_ms: f64,
 }
@@ -52,6 +52,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
         args.connections > 0 && args.seconds > 0 && args.pairs > 0,
         "there must be connections, seconds and pairs"
     );
+    setup::install_packages(&["wrk"]).await?;
     let comparisons =
         on_stack(async |stack, binaries| measure(stack, binaries, args).await).await?;
     print(&comparisons);
@@ -62,27 +63,23 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Vec<
     let (api, api_url) = stack.spawn_api(binaries).await?;
     let client = stack.client(&api_url, BAKERY)?;
     // No worker runs: the job stays as it is.
-    let id = post(&client).await?;
+    let (dataset, kind, by_time, day) = (Dataset::Logs, FileKind::CsvGz, true, Day(1));
+    let id = client.request(dataset, kind, by_time, day).await?;
     let insert = insert_script();
     let select = format!("SELECT * FROM export_jobs WHERE job_id = '{id}';\n");
+    let to = |path: &str, body| Request {
+        url: client.url(path),
+        token: client.token().to_owned(),
+        body,
+    };
+    let post = to("", Some(client::body(dataset, kind, by_time, day)));
+    let get = to(&format!("/{id}"), None);
     let comparisons = vec![
-        compare(stack, args, "POST", &insert, async || {
-            post(&client).await.map(drop)
-        })
-        .await?,
-        compare(stack, args, "GET", &select, async || {
-            client.look_at(id).await.map(drop)
-        })
-        .await?,
+        compare(stack, args, "POST", &insert, &post).await?,
+        compare(stack, args, "GET", &select, &get).await?,
     ];
     api.stop(GRACE).await?;
     Ok(comparisons)
-}
-
-async fn post(client: &Client) -> Result<Uuid> {
-    client
-        .request(Dataset::Logs, FileKind::CsvGz, true, Day(1))
-        .await
 }
 
 /// What a POST writes, in one transaction.
@@ -105,55 +102,34 @@ async fn compare(
     args: &Args,
     name: &'static str,
     script: &str,
-    request: impl AsyncFn() -> Result<()>,
+    request: &Request,
 ) -> Result<Comparison> {
     let step = Step::begin(format!(
         "{name} on {} connections, {} pairs of {} s",
         args.connections, args.pairs, args.seconds
     ));
-    let (mut ours, mut pgbench, mut latencies) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut ours, mut pgbench) = (Vec::new(), Vec::new());
     for pair in 0..=args.pairs {
         step.note(format!("{pair} of {}", args.pairs));
         let theirs_now = ask_pgbench(stack, args, script).await?;
-        let (ours_now, took) = ask(args, &request).await?;
-        // The first pair makes connections.
+        let ours_now = wrk::ask(request, args.connections, args.seconds).await?;
+        // The first pair warms up.
         if pair > 0 {
             pgbench.push(theirs_now);
             ours.push(ours_now);
-            latencies.extend(took);
         }
     }
     step.done();
-    latencies.sort();
-    let at = |share| percentile(&latencies, share).as_secs_f64() * 1_000.0;
     let pairs = ours.iter().zip(&pgbench);
+    let ratios = pairs.map(|(ours, theirs)| ours.per_second / theirs);
     Ok(Comparison {
         request: name,
-        ratio: median(pairs.map(|(ours, theirs)| ours / theirs).collect()),
-        median_ms: at(50),
-        p99_ms: at(99),
-        ours,
+        ratio: median(ratios.collect()),
+        median_ms: median(ours.iter().map(|one| one.median_ms).collect()),
+        p99_ms: median(ours.iter().map(|one| one.p99_ms).collect()),
+        ours: ours.iter().map(|one| one.per_second).collect(),
         pgbench,
     })
-}
-
-/// Asks again and again, and returns how often in a second, and how long each took.
-async fn ask(args: &Args, request: impl AsyncFn() -> Result<()>) -> Result<(f64, Vec<Duration>)> {
-    let started = Instant::now();
-    let end = started + Duration::from_secs(args.seconds);
-    let connection = async || {
-        let mut took = Vec::new();
-        while Instant::now() < end {
-            let asked = Instant::now();
-            request().await?;
-            took.push(asked.elapsed());
-        }
-        anyhow::Ok(took)
-    };
-    let took = try_join_all((0..args.connections).map(|_| connection())).await?;
-    let took = took.concat();
-    let per_second = float(took.len() as u64) / started.elapsed().as_secs_f64();
-    Ok((per_second, took))
 }
 
 /// Returns the transactions per second that pgbench says.

@@ -1,4 +1,4 @@
-//! Watches jobs for whoever waits for a change: one query for all of them, twice a second.
+//! Watches jobs for whoever waits for a change: one query for all of them, ten times a second.
 
 mod registry;
 
@@ -22,7 +22,7 @@ use crate::snapshot::Snapshot;
 use crate::watch::registry::{Registry, Round, Seen};
 
 /// The time between two queries while anybody watches.
-const INTERVAL: Duration = Duration::from_millis(500);
+const INTERVAL: Duration = Duration::from_millis(100);
 
 /// There are as many watchers as this process may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

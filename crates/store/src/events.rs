@@ -8,6 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::StoreError;
+use crate::files;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,8 @@ pub struct Event {
     pub kind: EventKind,
     /// Who did it; `None` for the service itself.
     pub actor: Option<Actor>,
+    /// The number of the file that somebody was sent to, where the request said one.
+    pub file: Option<u32>,
     /// When.
     pub at: DateTime<Utc>,
 }
@@ -113,14 +116,30 @@ pub async fn append(
     kind: EventKind,
     actor: Option<&Actor>,
 ) -> Result<(), StoreError> {
+    append_of_file(conn, job, kind, actor, None).await
+}
+
+/// Adds an entry about one file of a job, which is told by its number.
+///
+/// # Errors
+///
+/// When Postgres fails.
+pub async fn append_of_file(
+    conn: &mut PgConnection,
+    job: JobId,
+    kind: EventKind,
+    actor: Option<&Actor>,
+    file: Option<u32>,
+) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
-         VALUES ($1, $2, $3, $4::text::inet, left($5, 512))",
+        "INSERT INTO export_events (job_id, kind, user_id, ip, user_agent, file)
+         VALUES ($1, $2, $3, $4::text::inet, left($5, 512), $6)",
         job.as_uuid(),
         kind.as_str(),
         actor.and_then(|actor| actor.user).map(UserId::as_uuid),
         actor.and_then(|actor| actor.ip).map(|ip| ip.to_string()),
         actor.and_then(|actor| actor.user_agent.as_deref()),
+        file.map(files::int),
     )
     .execute(conn)
     .await?;
@@ -141,7 +160,7 @@ pub async fn list(
 ) -> Result<Vec<Event>, StoreError> {
     let rows = sqlx::query_as!(
         EventRow,
-        r#"SELECT event_id, kind, user_id, host(ip) AS ip, user_agent, at
+        r#"SELECT event_id, kind, user_id, host(ip) AS ip, user_agent, file, at
            FROM export_events WHERE job_id = $1 AND event_id > $2
            ORDER BY event_id LIMIT $3"#,
         job.as_uuid(),
@@ -159,6 +178,7 @@ struct EventRow {
     user_id: Option<Uuid>,
     ip: Option<String>,
     user_agent: Option<String>,
+    file: Option<i32>,
     at: DateTime<Utc>,
 }
 
@@ -187,6 +207,7 @@ impl EventRow {
             id: self.event_id,
             kind: *kind,
             actor: (!is_the_service).then_some(actor),
+            file: self.file.map(i32::unsigned_abs),
             at: self.at,
         })
     }

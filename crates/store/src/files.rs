@@ -239,6 +239,6 @@ pub async fn list(
     Ok(files.collect())
 }
 
-fn int(number: u32) -> i32 {
+pub(crate) fn int(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }

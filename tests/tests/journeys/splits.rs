@@ -2,11 +2,12 @@
 //! split.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Api, Download, Job, World};
+use e2e::{ADMIN, Api, Download, Job, World};
 use reqwest::header::LOCATION;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
+use crate::access::BY_SCOPE;
 use crate::bucket::{Bucket, insert_bulk};
 use crate::files;
 
@@ -23,8 +24,10 @@ fn requests() -> [Value; 7] {
     [
         json!({"format": "csv"}),
         json!({"format": "csv", "compression": "none"}),
-        json!({"format": "json", "options": {"json": {"layout": "array"}}}),
         json!({"format": "csv", "compression": "zstd"}),
+        json!({"format": "json"}),
+        json!({"format": "json", "compression": "zstd"}),
+        json!({"format": "json", "options": {"json": {"layout": "array"}}}),
         json!({"format": "parquet"}),
     ]
 }
@@ -166,7 +169,7 @@ async fn an_export_that_fits_into_one_file_is_as_any_other() -> Result<()> {
 async fn one_of_several_files_is_asked_for_by_its_number() -> Result<()> {
     let world = World::new().await?;
     world.seed("otel", &world.ours, 2_500).await?;
-    let api = world.api(&[]).await?;
+    let api = world.api(&[BY_SCOPE]).await?;
     let _worker = world.worker(&[]).await?;
     let request = json!({"format": "csv"});
     let job = split(&api, &request, &json!({"max_rows": 1_000})).await?;
@@ -206,6 +209,14 @@ async fn one_of_several_files_is_asked_for_by_its_number() -> Result<()> {
         .get_as(&world.theirs, &format!("{download}?file=1"))
         .await?;
     assert_eq!(theirs.status(), StatusCode::NOT_FOUND);
+
+    let told = api.audit(&world.colleague(ADMIN).await?, id).await?;
+    let downloads: Vec<_> = told
+        .iter()
+        .filter(|event| event["kind"] == "downloaded")
+        .map(|event| &event["file"])
+        .collect();
+    assert_eq!(downloads, [3]);
     Ok(())
 }
 

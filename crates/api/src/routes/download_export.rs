@@ -111,7 +111,14 @@ pub async fn download_export(
     let link = presign(&app.sink, &method, &file, &kind).await?;
     if method != Method::HEAD {
         let actor = client.acting_for(principal.user);
-        events::append(&mut connection, id, EventKind::Downloaded, Some(&actor)).await?;
+        events::append_of_file(
+            &mut connection,
+            id,
+            EventKind::Downloaded,
+            Some(&actor),
+            number,
+        )
+        .await?;
     }
     if redirect {
         let location = HeaderValue::try_from(link.url)?;

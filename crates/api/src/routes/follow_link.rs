@@ -112,11 +112,12 @@ pub async fn follow_link(
     let link = presign(&app.sink, &method, &file, &kind).await?;
     if method != Method::HEAD {
         let actor = client.acting_for_nobody();
-        events::append(
+        events::append_of_file(
             &mut connection,
             job.id,
             EventKind::LinkFollowed,
             Some(&actor),
+            number,
         )
         .await?;
     }

@@ -74,6 +74,9 @@ struct AuditEvent {
     ip: Option<IpAddr>,
     /// What the client called itself.
     user_agent: Option<String>,
+    /// The number of the file that somebody was sent to, where an export has several.
+    #[schema(minimum = 1)]
+    file: Option<u32>,
 }
 
 impl From<&Event> for AuditEvent {
@@ -85,6 +88,7 @@ impl From<&Event> for AuditEvent {
             user_id: actor.and_then(|actor| actor.user),
             ip: actor.and_then(|actor| actor.ip),
             user_agent: actor.and_then(|actor| actor.user_agent.clone()),
+            file: event.file,
         }
     }
 }

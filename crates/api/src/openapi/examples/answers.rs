@@ -275,6 +275,7 @@ fn audit() -> Option<Value> {
             id,
             kind,
             actor,
+            file: None,
             at: after(id)?,
         })
     };

@@ -9,12 +9,20 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::openapi::nullable::nullable;
 
+/// What the schema of a [filter](filter) is called, which refers to itself.
+const FILTER: &str = "Filter";
+
 /// The schema of a request.
 pub(crate) struct ExportRequestSchema;
 
 impl ToSchema for ExportRequestSchema {
     fn name() -> Cow<'static, str> {
         "ExportRequest".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        let filter = serde_json::from_value(filter()).unwrap_or_default();
+        schemas.push((FILTER.to_owned(), filter));
     }
 }
 
@@ -45,15 +53,7 @@ fn schema() -> Value {
             "end_time": {
                 "type": "string", "format": "date-time", "description": "Not included.",
             },
-            "filters": {
-                "type": "object",
-                "description": format!(
-                    "Values by field, each one value or an array of which one must hold; or an \
-                     expression of {{\"all\": […]}}, {{\"any\": […]}}, {{\"not\": …}} and \
-                     {{\"field\", \"op\", \"value\"}}, where op is one of {}.",
-                    Op::NAMES.join(", "),
-                ),
-            },
+            "filters": filters(),
             "columns": {
                 "type": "array", "items": { "type": "string" }, "minItems": 1,
                 "description": "Public names, in the order of the file; all by default.",
@@ -61,6 +61,61 @@ fn schema() -> Value {
             "options": options(),
         },
     })
+}
+
+/// Which rows, in either form.
+fn filters() -> Value {
+    json!({
+        "description": "Which rows. Values by field, of which all must hold; or an expression.",
+        "anyOf": [
+            {
+                "type": "object", "additionalProperties": { "anyOf": [scalar(), scalars()] },
+                "description": "Values by field, each one value or an array of which one must hold.",
+            },
+            { "$ref": format!("#/components/schemas/{FILTER}") },
+            { "type": "null" },
+        ],
+    })
+}
+
+/// An expression.
+fn filter() -> Value {
+    let nested = json!({ "$ref": format!("#/components/schemas/{FILTER}") });
+    let member = |name: &str, of: &Value| {
+        json!({
+            "type": "object", "required": [name], "additionalProperties": false,
+            "properties": { name: of },
+        })
+    };
+    let several = json!({ "type": "array", "items": nested });
+    json!({
+        "description": "All of some filters, any of them, not one of them, or a condition on a field.",
+        "anyOf": [
+            member("all", &several),
+            member("any", &several),
+            member("not", &nested),
+            {
+                "type": "object", "required": ["field", "op"], "additionalProperties": false,
+                "properties": {
+                    "field": { "type": "string" },
+                    "op": { "type": "string", "enum": Op::NAMES },
+                    "value": {
+                        "description": "An array of values for in and not_in, one value for all others; exists \
+                                        needs none, and takes true or false.",
+                        "anyOf": [scalar(), scalars()],
+                    },
+                },
+            },
+        ],
+    })
+}
+
+fn scalar() -> Value {
+    json!({ "type": ["string", "number", "boolean"] })
+}
+
+fn scalars() -> Value {
+    json!({ "type": "array", "items": scalar(), "minItems": 1 })
 }
 
 /// The options of all formats; a request has those of its own.

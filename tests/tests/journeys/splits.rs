@@ -184,6 +184,11 @@ async fn one_of_several_files_is_asked_for_by_its_number() -> Result<()> {
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid_request",
         ),
+        (
+            "?file=2147483648",
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_request",
+        ),
     ] {
         let (answer, problem) = api.get(&format!("{download}{query}")).await?;
         assert_eq!(

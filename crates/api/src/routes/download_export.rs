@@ -138,7 +138,8 @@ pub async fn download_export(
 fn parse(query: Option<&str>) -> Result<(bool, Option<u32>), Vec<Violation>> {
     let mut parameters = Parameters::of(query);
     let number = parameters.optional("file", |text| {
-        let number = text.parse().ok().filter(|number| *number > 0);
+        let number = text.parse::<i32>().ok().filter(|number| *number > 0);
+        let number = number.map(i32::unsigned_abs);
         number.ok_or("must be a number, 1 for the first file")
     });
     let redirect = parameters.optional("redirect", |text| {

@@ -58,6 +58,8 @@ async fn check(slow: &Slow, job: &Job, request: &Value) -> Result<Vec<Download>>
             .await?;
     }
     slow.bucket.settled(0).await?;
+    // A worker that is killed now may not have noted yet what it has removed.
+    slow.world.check_invariants().await?;
     Ok(interrupted)
 }
 

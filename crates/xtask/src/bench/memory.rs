@@ -18,8 +18,7 @@ use crate::terminal::{self, Step};
 /// The largest peak that the default configuration may have: 300 MB.
 const LIMIT_MIB: f64 = 286.0;
 
-/// How much more memory the largest size may take than the one before, which is to be large enough to fill
-/// whatever is bounded: ranges that are sorted, blocks that wait, parts on their way.
+/// How much more memory than the first size the others may take.
 const LIMIT_GROWTH: f64 = 1.1;
 
 /// The arguments of `bench memory`.
@@ -41,26 +40,15 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 
     print(&runs);
     save("memory", &runs)?;
-    for of_format in runs.chunk_by(|one, other| one.format == other.format) {
-        for run in of_format {
-            ensure!(
-                run.peak_rss_mib <= LIMIT_MIB,
-                "{} of {} rows takes {:.0} MiB; allowed are {LIMIT_MIB} MiB",
-                run.format,
-                HumanCount(run.rows),
-                run.peak_rss_mib,
-            );
-        }
-        if let [.., before, largest] = of_format {
-            let growth = largest.peak_rss_mib / before.peak_rss_mib;
-            ensure!(
-                growth <= LIMIT_GROWTH,
-                "{} takes {growth:.2} times as much for {} rows as for {}; allowed is {LIMIT_GROWTH}",
-                largest.format,
-                HumanCount(largest.rows),
-                HumanCount(before.rows),
-            );
-        }
+    for run in &runs {
+        ensure!(
+            run.peak_rss_mib <= LIMIT_MIB && run.growth <= LIMIT_GROWTH,
+            "{} of {} rows takes {:.0} MiB, {:.2} times the first; allowed are {LIMIT_MIB} MiB and {LIMIT_GROWTH}",
+            run.format,
+            HumanCount(run.rows),
+            run.peak_rss_mib,
+            run.growth,
+        );
     }
     Ok(())
 }

@@ -19,7 +19,7 @@ use crate::client::Client;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
 use crate::routes::JobPath;
-use crate::routes::file::{NoFile, file, presign};
+use crate::routes::file::{NoFile, file, number, presign};
 
 /// Why there is no link.
 #[derive(Debug, thiserror::Error)]
@@ -137,11 +137,7 @@ pub async fn download_export(
 /// Reads whether the client wants to be redirected, which is the default, and to which file.
 fn parse(query: Option<&str>) -> Result<(bool, Option<u32>), Vec<Violation>> {
     let mut parameters = Parameters::of(query);
-    let number = parameters.optional("file", |text| {
-        let number = text.parse::<i32>().ok().filter(|number| *number > 0);
-        let number = number.map(i32::unsigned_abs);
-        number.ok_or("must be a number, 1 for the first file")
-    });
+    let number = parameters.optional("file", number);
     let redirect = parameters.optional("redirect", |text| {
         text.parse().map_err(|_| "must be true or false")
     });

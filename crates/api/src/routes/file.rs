@@ -100,6 +100,13 @@ pub(super) fn files(job: &ExportJob) -> Result<&ExportedFiles, NoFile> {
     }
 }
 
+/// Reads the number of a file, from 1, as far as Postgres counts.
+pub(super) fn number(text: &str) -> Result<u32, &'static str> {
+    let number = text.parse::<i32>().ok().filter(|number| *number > 0);
+    let number = number.map(i32::unsigned_abs);
+    number.ok_or("must be a number, 1 for the first file")
+}
+
 /// Returns the file of a job that is asked for by its number, from 1, or without one its only file; and how it
 /// is shown to a client.
 ///

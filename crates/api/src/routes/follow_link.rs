@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::client::Client;
 use crate::parameters::Parameters;
 use crate::problem::Problem;
-use crate::routes::file::{NoFile, file, presign};
+use crate::routes::file::{NoFile, file, number, presign};
 
 /// The page for people whose link leads nowhere.
 pub(crate) const DEAD_LINK: &str = include_str!("../../assets/dead_link.html");
@@ -106,8 +106,7 @@ pub async fn follow_link(
         .await?
         .ok_or(FollowLinkError::Dead)?;
     // Mail programs add parameters of their own, which mean nothing.
-    let number = Parameters::of(query.as_deref())
-        .optional("file", |text| text.parse().map_err(|_| "must be a number"));
+    let number = Parameters::of(query.as_deref()).optional("file", number);
     let (file, kind) = file(&mut connection, &job, number).await?;
     let link = presign(&app.sink, &method, &file, &kind).await?;
     if method != Method::HEAD {

@@ -250,6 +250,9 @@ async fn the_mail_has_a_link_for_each_file() -> Result<()> {
             let link = match link.strip_prefix(&base) {
                 None => link.to_owned(),
                 Some(path) => {
+                    let (link, _) = path.split_once('?').context("a number")?;
+                    let none = api.anonymous(Method::GET, &format!("{link}?file=0"));
+                    assert_eq!(none.send().await?.status(), StatusCode::CONFLICT);
                     let answer = api.anonymous(Method::GET, path).send().await?;
                     assert_eq!(answer.status(), StatusCode::FOUND);
                     answer.headers()[LOCATION].to_str()?.to_owned()

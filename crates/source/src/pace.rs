@@ -1,12 +1,14 @@
 //! How far in time each query goes, so that its rows fit into the memory that sorting may take.
 
+use std::num::NonZeroU64;
+
 use chrono::{DateTime, Utc};
 use domain::TimeRange;
 
 use crate::plan::{at, microseconds};
 
-/// Bytes of a row, before any was seen.
-const FIRST_GUESS: u64 = 512;
+/// Bytes of a row, before any was seen: rather too many, as a range that holds too much is read for nothing.
+const FIRST_GUESS: u64 = 1024;
 
 /// The most that one query may go farther than the one before.
 const MOST_GROWTH: u64 = 4;
@@ -29,10 +31,16 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Starts at the beginning of a slice of about `rows` rows.
-    pub(crate) fn new(slice: TimeRange, rows: u64, most_bytes: usize) -> Self {
+    /// Starts at the beginning of a slice of about `rows` rows, of so many bytes if that is known.
+    pub(crate) fn new(
+        slice: TimeRange,
+        rows: u64,
+        row_bytes: Option<NonZeroU64>,
+        most_bytes: usize,
+    ) -> Self {
         let aim = (most_bytes as u64 / 2).max(1);
-        let queries = (rows.saturating_mul(FIRST_GUESS) / aim).max(1);
+        let row_bytes = row_bytes.map_or(FIRST_GUESS, NonZeroU64::get);
+        let queries = (rows.saturating_mul(row_bytes) / aim).max(1);
         Self {
             next: slice.start(),
             end: slice.end(),
@@ -97,6 +105,8 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU64;
+
     use chrono::{DateTime, Utc};
     use domain::TimeRange;
     use proptest::prelude::*;
@@ -113,7 +123,7 @@ mod tests {
         ) {
             let time = |us| DateTime::<Utc>::from_timestamp_micros(us).unwrap();
             let slice = TimeRange::new(time(-7), time(length_us - 7)).unwrap();
-            let mut pace = Pace::new(slice, rows, most_bytes);
+            let mut pace = Pace::new(slice, rows, None, most_bytes);
             let mut at = slice.start();
             let mut bytes_per_us = bytes_per_us.iter().cycle();
             while let Some(range) = pace.range() {
@@ -136,14 +146,15 @@ mod tests {
     fn few_rows_are_one_query() {
         let time = |us| DateTime::<Utc>::from_timestamp_micros(us).unwrap();
         let slice = TimeRange::new(time(0), time(86_400_000_000)).unwrap();
-        assert_eq!(Pace::new(slice, 0, 128 << 20).range(), Some(slice));
-        let pace = Pace::new(slice, 100_000, 128 << 20);
+        assert_eq!(Pace::new(slice, 0, None, 128 << 20).range(), Some(slice));
+        let pace = Pace::new(slice, 100_000, None, 128 << 20);
         assert_eq!(pace.range(), Some(slice));
         assert!(pace.ends_with(slice));
-        let million = Pace::new(slice, 1_000_000, 128 << 20).range().unwrap();
-        assert_eq!(
-            million.length().num_microseconds(),
-            Some(86_400_000_000 / 7 + 1)
-        );
+        let million = |row_bytes| {
+            let pace = Pace::new(slice, 1_000_000, NonZeroU64::new(row_bytes), 128 << 20);
+            pace.range().unwrap().length().num_microseconds()
+        };
+        assert_eq!(million(0), Some(86_400_000_000 / 15));
+        assert_eq!(million(512), Some(86_400_000_000 / 7 + 1));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::cell::Cell;
 use std::iter;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::SchemaRef;
@@ -50,19 +51,21 @@ pub struct Slice {
     pub range: TimeRange,
     /// About how many rows there are.
     pub rows: u64,
+    /// What a row took in memory when a slice of the same query was read, if one was: [`Blocks::row_bytes`].
+    pub row_bytes: Option<NonZeroU64>,
 }
 
 /// The rows of a slice, block by block. Dropping it ends the query.
 pub struct Blocks {
     receiver: mpsc::Receiver<Block>,
-    /// Ends when all was read and decoded, or could not be.
-    task: JoinHandle<Result<(), SourceError>>,
+    /// Ends when all was read and decoded, or could not be, with what a row takes in memory.
+    task: JoinHandle<Result<Option<NonZeroU64>, SourceError>>,
     state: State,
 }
 
 enum State {
     Running,
-    Whole,
+    Whole(Option<NonZeroU64>),
     Failed,
 }
 
@@ -109,15 +112,22 @@ impl Blocks {
                     .await
                     .map_err(SourceError::Stopped)
                     .flatten();
-                self.state = if outcome.is_ok() {
-                    State::Whole
-                } else {
-                    State::Failed
+                self.state = match &outcome {
+                    Ok(row_bytes) => State::Whole(*row_bytes),
+                    Err(_) => State::Failed,
                 };
-                outcome.map(|()| None)
+                outcome.map(|_| None)
             }
-            State::Whole => Ok(None),
+            State::Whole(_) => Ok(None),
             State::Failed => Err(SourceError::Truncated),
+        }
+    }
+
+    /// Returns what a row took in memory, about, once the whole slice was read, if rows were sorted here.
+    pub fn row_bytes(&self) -> Option<NonZeroU64> {
+        match self.state {
+            State::Whole(row_bytes) => row_bytes,
+            State::Running | State::Failed => None,
         }
     }
 }
@@ -149,23 +159,38 @@ enum Piece {
 }
 
 impl Reading {
-    async fn run(self) -> Result<(), SourceError> {
+    async fn run(self) -> Result<Option<NonZeroU64>, SourceError> {
         let cutter = Cutter::new(self.limits.block);
-        let mut cutter = match self.query.sort_keys() {
+        let (mut cutter, row_bytes) = match self.query.sort_keys() {
             Some(keys) => self.sort(&keys, cutter).await?,
-            None => self.pass_on(self.slice.range, cutter).await?,
+            None => (self.pass_on(self.slice.range, cutter).await?, None),
         };
         if let Some(block) = cutter.take() {
             self.send(block).await;
         }
-        Ok(())
+        Ok(row_bytes)
     }
 
-    /// Reads range after range and hands on the rows of one while the next is read.
-    async fn sort(&self, keys: &SortKeys, mut cutter: Cutter) -> Result<Cutter, SourceError> {
-        let mut pace = Pace::new(self.slice.range, self.slice.rows, self.limits.sort_bytes);
+    /// Reads range after range and hands on the rows of one while the next is read. Returns also what a
+    /// row takes in memory.
+    async fn sort(
+        &self,
+        keys: &SortKeys,
+        mut cutter: Cutter,
+    ) -> Result<(Cutter, Option<NonZeroU64>), SourceError> {
+        let Slice {
+            range,
+            rows,
+            row_bytes,
+        } = self.slice;
+        let mut pace = Pace::new(range, rows, row_bytes, self.limits.sort_bytes);
+        let (mut sorted_bytes, mut sorted_rows) = (0, 0);
         let mut next = self.piece(keys, &mut pace).await?;
         while let Some((range, piece)) = next {
+            if let Piece::Sorted(sorted) = &piece {
+                sorted_bytes += sorted.bytes;
+                sorted_rows += sorted.order.len();
+            }
             let is_last = pace.ends_with(range);
             let (ahead, handed_on) = tokio::join!(
                 self.piece(keys, &mut pace),
@@ -174,7 +199,11 @@ impl Reading {
             cutter = handed_on?;
             next = ahead?;
         }
-        Ok(cutter)
+        let row_bytes = sorted_bytes.checked_div(sorted_rows);
+        Ok((
+            cutter,
+            row_bytes.and_then(|bytes| NonZeroU64::new(bytes as u64)),
+        ))
     }
 
     async fn piece(

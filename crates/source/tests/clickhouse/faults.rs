@@ -300,6 +300,7 @@ async fn dropping_the_blocks_ends_the_query() {
     let slice = Slice {
         range: query.range(),
         rows: ROWS,
+        row_bytes: None,
     };
     for _ in 0..3 {
         // The id is free again once the query before has ended.

@@ -123,6 +123,7 @@ fn whole(query: &Query, rows: u64) -> Slice {
     Slice {
         range: query.range(),
         rows,
+        row_bytes: None,
     }
 }
 

@@ -146,6 +146,7 @@ pub(crate) async fn read(
     let slice = Slice {
         range: slice,
         rows: 0,
+        row_bytes: None,
     };
     let blocks = blocks(source, query, slice, LIMITS).await?;
     Ok(concat_batches(&query.schema(), &blocks).unwrap())

@@ -1,5 +1,6 @@
 //! Slices to blocks, and blocks to the encoding threads, in order.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -51,13 +52,19 @@ impl Reader<'_> {
     ) -> Result<bool, PipelineError> {
         let split = self.lease.claim().job.request.split;
         let mut places = Places::behind(done.rows, split);
+        let mut row_bytes = None;
         for (number, slice) in slices.iter().enumerate().skip(done.slices) {
             if self.stop.is_cancelled() {
                 return Ok(false);
             }
-            let read = self.read_slice(number, *slice, &mut places, &out);
-            read.instrument(tracing::info_span!("slice.read", slice = number))
-                .await?;
+            let slice = Slice {
+                range: *slice,
+                rows: self.slice_rows,
+                row_bytes,
+            };
+            let read = self.read_slice(number, slice, &mut places, &out);
+            let read = read.instrument(tracing::info_span!("slice.read", slice = number));
+            row_bytes = read.await?.or(row_bytes);
             if number + 1 < slices.len() && out.send(Encoded::EndOfSlice).await.is_err() {
                 break;
             }
@@ -65,23 +72,20 @@ impl Reader<'_> {
         Ok(true)
     }
 
+    /// Reads a slice. Returns what a row takes in memory, if it is known.
     async fn read_slice(
         &self,
         number: usize,
-        slice: TimeRange,
+        slice: Slice,
         places: &mut Places,
         out: &mpsc::Sender<Encoded>,
-    ) -> Result<(), PipelineError> {
+    ) -> Result<Option<NonZeroU64>, PipelineError> {
         let Pipeline {
             clickhouse, pool, ..
         } = self.pipeline;
         let claim = self.lease.claim();
         let query_id = format!("export-{}-{}-{number}", claim.job.id, claim.token());
         self.reads(Some(query_id.clone()));
-        let slice = Slice {
-            range: slice,
-            rows: self.slice_rows,
-        };
         let started = Instant::now();
         let mut blocks = clickhouse.read(self.query, slice, &query_id, self.limits);
         let mut rest = None;
@@ -89,7 +93,7 @@ impl Reader<'_> {
             // Room first, so that no more blocks wait in memory than those in flight. Only a writer
             // that has failed closes the channel, and it has told why.
             let Ok(room) = out.reserve().await else {
-                return Ok(());
+                return Ok(None);
             };
             let next = match rest.take() {
                 None => blocks.next().await?,
@@ -107,7 +111,7 @@ impl Reader<'_> {
         }
         metrics::slice_read(&claim.job, started.elapsed());
         self.reads(None);
-        Ok(())
+        Ok(blocks.row_bytes())
     }
 
     fn reads(&self, query_id: Option<String>) {

@@ -140,13 +140,13 @@ class Handler(BaseHTTPRequestHandler):
             if self.streaming:
                 self._send_chunk(rest, format)
                 if self.gzip:
-                    self._write_chunk(self.gzip.finish())
+                    self._write_chunk(*self.gzip.finish())
                 self.wfile.write(b"0\r\n\r\n")
             else:
                 # A server packs nothing into nothing.
                 if not rest:
                     self.gzip = None
-                body = b"".join([self.gzip.pack(rest), self.gzip.finish()]) if self.gzip else bytes(rest)
+                body = b"".join(self.gzip.pack(rest) + self.gzip.finish() if self.gzip else [rest])
                 self._send(200, body, format=format)
         finally:
             stream.close()
@@ -159,13 +159,21 @@ class Handler(BaseHTTPRequestHandler):
                 "Transfer-Encoding": "chunked",
                 "X-ClickHouse-Exception-Tag": self.exception_tag,
             })
-        self._write_chunk(self.gzip.pack(piece) if self.gzip else piece)
+        self._write_chunk(*(self.gzip.pack(piece) if self.gzip else [piece]))
 
-    def _write_chunk(self, piece: "bytes | memoryview") -> None:
-        if piece:
-            self.wfile.write(b"%x\r\n" % len(piece))
-            self.wfile.write(piece)
-            self.wfile.write(b"\r\n")
+    def _write_chunk(self, *pieces: "bytes | memoryview") -> None:
+        if length := sum(map(len, pieces)):
+            self._write(b"%x\r\n" % length, *pieces, b"\r\n")
+
+    def _write(self, *pieces: "bytes | memoryview") -> None:
+        """Writes pieces one behind the other, without putting them together first."""
+        left = [memoryview(piece) for piece in pieces]
+        while left:
+            sent = self.connection.sendmsg(left)
+            while left and sent >= len(left[0]):
+                sent -= len(left.pop(0))
+            if left:
+                left[0] = left[0][sent:]
 
     def _send(self, status: int, body: bytes, format: str = "TabSeparated", **counts: int) -> None:
         self._head(status, format, counts, {"Content-Length": str(len(body))})

@@ -9,9 +9,8 @@ use tokio::process::Command;
 
 use crate::programs::{Account, find, find_postgres};
 
-/// The ClickHouse engine. Its dependencies are for data frames only.
-const CHDB: &str = "chdb-core";
-const CHDB_VERSION: &str = "26.9.0";
+/// The ClickHouse engine, whose dependencies are for data frames only, and the deflate that a server has.
+const PYTHON_REQUIREMENTS: &[&str] = &["chdb-core==26.9.0", "zlib-ng==1.1.0"];
 /// Where Python packages are installed, away from the machine's own.
 const PYTHON_PACKAGES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/devstack/python");
 
@@ -34,9 +33,10 @@ const SCHEMATHESIS_PACKAGES: &str = concat!(
 /// When something cannot be installed, or does not work afterwards.
 pub async fn install() -> Result<()> {
     let has_pip = async || python(&["-m", "pip", "--version"]).await.is_ok();
-    let has_chdb = installed_chdb()
+    let required = PYTHON_REQUIREMENTS.join(" ");
+    let has_python_packages = installed_python_packages()
         .await
-        .is_ok_and(|version| version == CHDB_VERSION);
+        .is_ok_and(|installed| installed == required);
 
     let mut packages = Vec::new();
     if ["initdb", "postgres", "pg_ctl"]
@@ -51,7 +51,7 @@ pub async fn install() -> Result<()> {
     if find("python3").is_err() {
         packages.push("python3");
     }
-    if !has_chdb && !has_pip().await {
+    if !has_python_packages && !has_pip().await {
         packages.push("python3-pip");
     }
     if find("make").is_err() {
@@ -65,10 +65,10 @@ pub async fn install() -> Result<()> {
     if !packages.is_empty() {
         apt_install(&packages).await?;
     }
-    if !has_chdb {
-        println!("installing {CHDB} {CHDB_VERSION} with pip into target/devstack/python");
-        let requirement = format!("{CHDB}=={CHDB_VERSION}");
-        pip_install(&["--no-deps", "--target", PYTHON_PACKAGES, &requirement]).await?;
+    if !has_python_packages {
+        println!("installing {required} with pip into target/devstack/python");
+        let into = ["--no-deps", "--target", PYTHON_PACKAGES];
+        pip_install(&[&into, PYTHON_REQUIREMENTS].concat()).await?;
     }
 
     for name in ["initdb", "postgres", "pg_ctl"] {
@@ -77,9 +77,9 @@ pub async fn install() -> Result<()> {
     find("redis-server")?;
     find("make")?;
     find("faketime")?;
-    let version = installed_chdb().await?;
-    if version != CHDB_VERSION {
-        bail!("{CHDB} {version} is in the way of {CHDB_VERSION}");
+    let installed = installed_python_packages().await?;
+    if installed != required {
+        bail!("{installed} is in the way of {required}");
     }
     Ok(())
 }
@@ -140,7 +140,7 @@ async fn apt_install(packages: &[&str]) -> Result<()> {
     apt_get(&[&install, packages].concat()).await.map(drop)
 }
 
-/// Returns the `PYTHONPATH` that finds chDB: where [`install`] puts it, then the caller's own.
+/// Returns the `PYTHONPATH` that finds chDB and zlib-ng: where [`install`] puts them, then the caller's own.
 pub(crate) fn python_path() -> Result<OsString> {
     let inherited = env::var_os("PYTHONPATH").unwrap_or_default();
     let paths = [PathBuf::from(PYTHON_PACKAGES)]
@@ -151,9 +151,10 @@ pub(crate) fn python_path() -> Result<OsString> {
     )?)
 }
 
-/// Asks chDB for its version, which fails unless it can be loaded.
-async fn installed_chdb() -> Result<String> {
-    let script = "import chdb, importlib.metadata as m; print(m.version('chdb-core'))";
+/// Asks for the versions of the Python packages, which fails unless they can be loaded.
+async fn installed_python_packages() -> Result<String> {
+    let script = "import chdb, zlib_ng, importlib.metadata as m; \
+                  print(*(f'{name}=={m.version(name)}' for name in ('chdb-core', 'zlib-ng')))";
     python(&["-c", script]).await
 }
 

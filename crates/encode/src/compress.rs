@@ -2,13 +2,9 @@
 
 use std::io::{self, Write};
 
+use deflate::Gzip;
 use domain::Compression;
-use libdeflater::{CompressionLvl, Compressor as Deflate};
 use zstd::Encoder as ZstdEncoder;
-
-/// The level of gzip, 1 to 12 in libdeflate: at 1 a file is as large as zlib makes it at 3, in less
-/// than half the time.
-const GZIP_LEVEL: i32 = 1;
 
 /// The level of zstd, 1 to 22. Telemetry gets no smaller at 3, which takes twice the time.
 const ZSTD_LEVEL: i32 = 1;
@@ -31,7 +27,7 @@ pub(crate) struct Compressed {
 
 enum Compressor {
     None,
-    Gzip { deflate: Deflate, members: Vec<u8> },
+    Gzip { gzip: Gzip, members: Vec<u8> },
     Zstd(ZstdEncoder<'static, Vec<u8>>),
 }
 
@@ -39,14 +35,10 @@ impl Compressed {
     pub(crate) fn new(compression: Compression) -> io::Result<Self> {
         let compressor = match compression {
             Compression::None => Compressor::None,
-            Compression::Gzip => {
-                let level = CompressionLvl::new(GZIP_LEVEL);
-                let level = level.map_err(|_| io::Error::other("libdeflate has no such level"))?;
-                Compressor::Gzip {
-                    deflate: Deflate::new(level),
-                    members: Vec::new(),
-                }
-            }
+            Compression::Gzip => Compressor::Gzip {
+                gzip: Gzip::new(),
+                members: Vec::new(),
+            },
             Compression::Zstd => {
                 let mut encoder = ZstdEncoder::new(Vec::new(), ZSTD_LEVEL)?;
                 encoder.include_checksum(true)?;
@@ -83,14 +75,7 @@ impl Compressed {
     fn drain(&mut self) -> io::Result<()> {
         match &mut self.compressor {
             Compressor::None => return Ok(()),
-            Compressor::Gzip { deflate, members } => {
-                let start = members.len();
-                members.resize(start + deflate.gzip_compress_bound(self.text.len()), 0);
-                let length = deflate
-                    .gzip_compress(&self.text, &mut members[start..])
-                    .map_err(io::Error::other)?;
-                members.truncate(start + length);
-            }
+            Compressor::Gzip { gzip, members } => gzip.append_member(&self.text, members),
             Compressor::Zstd(encoder) => encoder.write_all(&self.text)?,
         }
         self.text.clear();

@@ -85,8 +85,8 @@ pub(crate) async fn run(command: &Command) -> Result<()> {
 /// Runs the benchmarks of the crates, which need no services.
 async fn encode() -> Result<()> {
     let mut command = cargo::command();
-    command.args(["bench", "-p", "native", "-p", "encode"]);
-    command.args(["--bench", "decode", "--bench", "encode"]);
+    command.args(["bench", "-p", "native", "-p", "deflate", "-p", "encode"]);
+    command.args(["--bench", "decode", "--bench", "gzip", "--bench", "encode"]);
     let status = or_interrupted(cargo::status(&mut command)).await?;
     ensure!(status.success(), "the benchmarks end with {status}");
     Ok(())

@@ -25,8 +25,9 @@ const SHARED: [&str; 8] = [
 /// Returns the crates of this workspace that a crate may depend on.
 fn allowed(package: &str) -> Option<Vec<&'static str>> {
     let allowed = match package {
-        "devstack" | "domain" | "native" => vec![],
-        "encode" | "notify" | "queue" | "representation" | "runtime" | "sink" | "store" => {
+        "deflate" | "devstack" | "domain" | "native" => vec![],
+        "encode" => vec!["deflate", "domain"],
+        "notify" | "queue" | "representation" | "runtime" | "sink" | "store" => {
             vec!["domain"]
         }
         "source" => vec!["domain", "native"],

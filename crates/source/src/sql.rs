@@ -4,12 +4,14 @@
 //! bound as parameters, which the engine parses; nothing of a request is ever part of the text.
 
 use std::fmt::{self, Write as _};
+use std::num::NonZeroU64;
 
 use arrow::datatypes::DataType;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Op, RowOrder, TimeRange};
 
 use crate::column_type::{ColumnType, Kind, Scalar};
+use crate::plan::BLOCK_ROWS;
 use crate::predicate::{Predicate, Test};
 use crate::query::{Query, hidden_name};
 use crate::value::Value;
@@ -125,9 +127,19 @@ fn numbered(query: &Query, columns: &[usize], table: usize) -> impl Iterator<Ite
 }
 
 /// Counts the rows of a range in buckets of `width_us` microseconds: the number of each bucket
-/// that has rows, and how many.
-pub(crate) fn histogram(query: &Query, range: TimeRange, width_us: u64) -> Statement {
-    let inner = Builder::union(query, range, |_| {
+/// that has rows, and how many. Where not all rows are counted, but those of one in so many blocks of
+/// [`BLOCK_ROWS`] of a table, ClickHouse reads the conditions' columns for these only.
+pub(crate) fn histogram(
+    query: &Query,
+    range: TimeRange,
+    width_us: u64,
+    one_in: Option<NonZeroU64>,
+) -> Statement {
+    // Each part of a table begins to be counted elsewhere, or small ones would all be or none.
+    let chosen =
+        format!("(intDiv(_part_offset, {BLOCK_ROWS}) + cityHash64(_part)) % {{one_in:UInt64}} = 0");
+    let chosen = one_in.is_some().then_some(chosen.as_str());
+    let inner = Builder::union_of(query, range, chosen, |_| {
         let time = &query.dataset.time;
         vec![format!(
             "intDiv(toUInt64(toUnixTimestamp64Micro(CAST({time}, 'DateTime64(6)')) \
@@ -135,10 +147,13 @@ pub(crate) fn histogram(query: &Query, range: TimeRange, width_us: u64) -> State
         )]
     });
     let mut parameters = inner.parameters;
-    parameters.push((
-        "width".to_owned(),
-        Parameter::One(Value::Unsigned(width_us)),
-    ));
+    let numbers = [
+        ("width", Some(width_us)),
+        ("one_in", one_in.map(NonZeroU64::get)),
+    ];
+    parameters.extend(numbers.into_iter().filter_map(|(name, number)| {
+        Some((name.to_owned(), Parameter::One(Value::Unsigned(number?))))
+    }));
     Statement {
         sql: format!(
             "SELECT _0 AS bucket, count() AS rows\nFROM (\n{}\n)\nGROUP BY _0\nORDER BY _0",
@@ -215,6 +230,16 @@ impl Builder<'_> {
     /// Selects from each table of the dataset the organization's rows of a range that the filter
     /// lets through. Every query on telemetry is made here, so none can lack the tenant.
     fn union(query: &Query, range: TimeRange, select: impl Fn(usize) -> Vec<String>) -> Statement {
+        Self::union_of(query, range, None, select)
+    }
+
+    /// The same of those rows only for which one more condition holds.
+    fn union_of(
+        query: &Query,
+        range: TimeRange,
+        condition: Option<&str>,
+        select: impl Fn(usize) -> Vec<String>,
+    ) -> Statement {
         let mut parameters = Vec::new();
         let mut branches = Vec::new();
         for (table, name) in query.dataset.tables.iter().enumerate() {
@@ -223,7 +248,8 @@ impl Builder<'_> {
                 table,
                 parameters: Vec::new(),
             };
-            let conditions = builder.conditions(range);
+            let mut conditions = builder.conditions(range);
+            conditions.extend(condition.map(str::to_owned));
             branches.push(format!(
                 "SELECT {}\nFROM {name}\nWHERE {}",
                 select(table).join(", "),

@@ -37,6 +37,22 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn a_bucket_is_spread_evenly(length_us in 1_i64..5_000, rows in 1_u64..10_000, most in 1_u64..500) {
+        let bucket = Bucket { range: range(-7, length_us - 7), rows };
+        let pieces: Vec<_> = bucket.spread(most).collect();
+        let mut at = bucket.range.start();
+        for piece in &pieces {
+            prop_assert_eq!(piece.range.start(), at);
+            at = piece.range.end();
+            prop_assert!(piece.rows <= most || pieces.len() as u64 == microseconds(bucket.range));
+        }
+        prop_assert_eq!(at, bucket.range.end());
+        prop_assert_eq!(pieces.iter().map(|piece| piece.rows).sum::<u64>(), rows);
+    }
+}
+
 #[test]
 fn no_rows_are_one_slice() {
     assert_eq!(slices(range(0, 10), &[], 5), [range(0, 10)]);

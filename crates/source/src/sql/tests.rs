@@ -1,3 +1,5 @@
+use std::num::NonZeroU64;
+
 use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
 use serde_json::{Value as Json, json};
 
@@ -216,7 +218,7 @@ fn rows_are_counted_under_the_same_conditions() {
         "logs",
         &json!({"filters": {"service_name": "api"}}),
     );
-    insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200)), @r#"
+    insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200, None)), @r#"
         SELECT _0 AS bucket, count() AS rows
         FROM (
         SELECT intDiv(toUInt64(toUnixTimestamp64Micro(CAST(Timestamp, 'DateTime64(6)')) - toUnixTimestamp64Micro({start:DateTime64(9, 'UTC')})), {width:UInt64}) AS _0
@@ -238,6 +240,18 @@ fn rows_are_counted_under_the_same_conditions() {
         p5 = api
         width = 43200
     "#);
+}
+
+#[test]
+fn some_blocks_are_counted_in_every_table() {
+    let query = query(OTEL_PRESET, "metrics", &json!({}));
+    let statement = histogram(&query, query.range(), 43_200, NonZeroU64::new(4));
+    let condition = "AND (intDiv(_part_offset, 8192) + cityHash64(_part)) % {one_in:UInt64} = 0\n";
+    assert_eq!(
+        statement.sql.matches(condition).count(),
+        query.dataset.tables.len()
+    );
+    assert!(text(&statement).ends_with("\none_in = 4"));
 }
 
 #[test]

@@ -11,15 +11,39 @@ const SAMPLE: &str = include_str!("../../../devstack/sql/telemetryflow_sample.sq
 
 const OPTIONS: PlanOptions = PlanOptions {
     target_slice_rows: 5_000,
+    counted_among: None,
 };
 
+/// Counts one block in eight of [`MANY`] rows.
+const SOME: PlanOptions = PlanOptions {
+    target_slice_rows: 20_000,
+    counted_among: Some(50_000),
+};
+
+const MANY: u64 = 400_000;
+
+/// Inserts [`MANY`] rows of seven services, as many at any time.
+async fn insert_many(database: &Database) {
+    let insert = format!(
+        "INSERT INTO logs_v3 (timestamp, service_name, organization_id, body) SELECT \
+         fromUnixTimestamp64Milli(1767225600000 + toInt64(number * 86400000 / {MANY}), 'UTC'), \
+         concat('service-', toString(number % 7)), '{}', toString(number) FROM numbers({MANY});\n",
+        database.organization
+    );
+    database.run(&insert).await;
+}
+
 /// Plans, reads each slice by itself, and returns how many rows each had.
-async fn rows_of_slices(database: &Database, filters: serde_json::Value) -> (u64, Vec<usize>) {
+async fn rows_of_slices(
+    database: &Database,
+    filters: serde_json::Value,
+    options: &PlanOptions,
+) -> (u64, Vec<usize>) {
     let query = database.query(
         "logs",
         &json!({"columns": ["timestamp"], "filters": filters}),
     );
-    let plan = database.source().plan(&query, &OPTIONS).await.unwrap();
+    let plan = database.source().plan(&query, options).await.unwrap();
     assert_eq!(
         plan.slices[0].start(),
         START.parse::<DateTime<Utc>>().unwrap()
@@ -47,16 +71,54 @@ async fn rows_of_slices(database: &Database, filters: serde_json::Value) -> (u64
 async fn even_rows_make_even_slices() {
     let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
     database.sample(SAMPLE, database.organization, 30_000).await;
-    let (estimated, rows) = rows_of_slices(&database, json!({})).await;
+    let (estimated, rows) = rows_of_slices(&database, json!({}), &OPTIONS).await;
     assert_eq!(estimated, 30_000);
     assert_eq!(rows.iter().sum::<usize>(), 30_000);
     assert!(
         rows.len() <= 7 && rows.iter().all(|rows| *rows <= 5_000),
         "{rows:?}"
     );
-    let (estimated, rows) = rows_of_slices(&database, json!({"severity_text": "ERROR"})).await;
+    let (estimated, rows) =
+        rows_of_slices(&database, json!({"severity_text": "ERROR"}), &OPTIONS).await;
     assert_eq!(rows.iter().sum::<usize>() as u64, estimated);
     assert!(estimated > 1_000 && rows.len() == 1, "{rows:?}");
+}
+
+#[tokio::test]
+async fn of_many_rows_some_are_counted() {
+    let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
+    insert_many(&database).await;
+    let (estimated, rows) = rows_of_slices(&database, json!({}), &SOME).await;
+    assert!(
+        estimated != MANY && estimated.abs_diff(MANY) < MANY / 4,
+        "{estimated}"
+    );
+    assert_eq!(rows.iter().sum::<usize>() as u64, MANY);
+    assert!(
+        rows.len() > 10 && rows.iter().all(|rows| *rows <= 40_000),
+        "{rows:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_few_rows_among_many_are_all_counted() {
+    let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
+    insert_many(&database).await;
+    let filters = json!({"field": "body", "op": "starts_with", "value": "3999"});
+    let (estimated, rows) = rows_of_slices(&database, filters, &SOME).await;
+    assert_eq!((estimated, rows), (111, vec![111]));
+}
+
+#[tokio::test]
+async fn what_has_no_blocks_is_counted_whole() {
+    let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
+    insert_many(&database).await;
+    database
+        .run("RENAME TABLE logs_v3 TO stored;\nCREATE VIEW logs_v3 AS SELECT * FROM stored;\n")
+        .await;
+    let (estimated, rows) = rows_of_slices(&database, json!({}), &SOME).await;
+    assert_eq!(estimated, MANY);
+    assert_eq!(rows.iter().sum::<usize>() as u64, MANY);
 }
 
 #[tokio::test]
@@ -70,7 +132,7 @@ async fn a_burst_is_cut_finely() {
         database.organization
     );
     database.run(&insert).await;
-    let (estimated, rows) = rows_of_slices(&database, json!({})).await;
+    let (estimated, rows) = rows_of_slices(&database, json!({}), &OPTIONS).await;
     assert_eq!(estimated, 56_000);
     assert_eq!(rows.iter().sum::<usize>(), 56_000);
     let (largest, others) = rows.split_last().unwrap();
@@ -81,5 +143,8 @@ async fn a_burst_is_cut_finely() {
 #[tokio::test]
 async fn no_rows_are_one_slice() {
     let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
-    assert_eq!(rows_of_slices(&database, json!({})).await, (0, vec![0]));
+    assert_eq!(
+        rows_of_slices(&database, json!({}), &OPTIONS).await,
+        (0, vec![0])
+    );
 }

@@ -5,9 +5,9 @@ use crate::bits::Code;
 /// The longest code that there can be for anything.
 const LONGEST: usize = 15;
 
-/// Returns the length in bits of the code of each symbol, of which at most `most` are needed. A symbol that does
-/// not occur has none, which is 0, but at least two symbols have: decoders want each sequence of bits to
-/// mean something.
+/// Returns the length in bits of the code of each symbol, none longer than `most`, which must be enough for all
+/// symbols. A symbol that does not occur has none, which is 0, but at least two symbols have: decoders want each
+/// sequence of bits to mean something.
 pub(crate) fn lengths<const N: usize>(counts: &[u32; N], most: usize) -> [u8; N] {
     let mut used: Vec<(u32, usize)> = (0..N)
         .filter(|symbol| counts[*symbol] > 0)

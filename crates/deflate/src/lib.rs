@@ -20,7 +20,8 @@ use crate::repeats::{Repeats, Sequence};
 /// RFC 1952 section 2.3: the magic number, deflate, no flags, no time, compressed fast, on some system.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 255];
 
-/// Compresses one text after the other, in memory that it keeps: about half a megabyte.
+/// Compresses one text after the other, in memory that it keeps: about half a megabyte,
+/// and more after a text that repeats itself without end.
 ///
 /// The same text gives the same bytes, whatever came before.
 #[derive(Default)]
@@ -37,7 +38,7 @@ impl Gzip {
 
     /// Appends a member with all of a text to a file.
     ///
-    /// Any bytes are text, and grow by at most a thousandth and 20 bytes.
+    /// Any bytes are text, and grow by at most a thousandth and 24 bytes.
     pub fn append_member(&mut self, text: &[u8], file: &mut Vec<u8>) {
         file.extend_from_slice(&HEADER);
         self.append_blocks(text, &mut Bits::new(file));

@@ -51,6 +51,12 @@ impl Exception {
         self.code == 427
     }
 
+    /// Says whether the query names a column that the table does not have, or wants it first of one that can
+    /// read nothing first: `NO_SUCH_COLUMN_IN_TABLE`, `UNKNOWN_IDENTIFIER` and `ILLEGAL_PREWHERE`.
+    pub(crate) fn is_unknown_column(&self) -> bool {
+        [16, 47, 182].contains(&self.code)
+    }
+
     pub(crate) fn is_limit(&self) -> bool {
         LIMITS.contains(&self.code)
     }

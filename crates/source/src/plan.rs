@@ -1,7 +1,6 @@
 //! The plan of an export: how many rows there will be, and slices of about equal size.
 
 use std::num::NonZeroU64;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::TimeRange;
@@ -11,24 +10,21 @@ use crate::error::SourceError;
 use crate::query::Query;
 use crate::sql;
 
-/// The most buckets of one histogram.
+/// Buckets of one histogram.
 const BUCKETS: u64 = 2_000;
 
 /// How often a bucket that is too large is counted again in finer ones.
 const REFINEMENTS: usize = 3;
 
-/// Rows of a table that stand one behind the other and are counted together, as many as ClickHouse reads
-/// at least.
+/// Rows of a table that stand one behind the other and are counted together: as many as ClickHouse reads at
+/// least, unless they are wide.
 pub(crate) const BLOCK_ROWS: u64 = 8_192;
 
 /// Of how many blocks at least one is counted.
 const MOST_BLOCKS: u64 = 16;
 
-/// How many blocks are counted for each bucket, as a rule: fewer would say little about it.
-const BLOCKS_OF_A_BUCKET: u64 = 8;
-
-/// How long ClickHouse may take to tell how much it would look at.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How many blocks that were counted are not counted again in finer buckets.
+const FEW_BLOCKS: u64 = 8;
 
 /// What a plan should look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,29 +68,12 @@ impl ClickHouse {
         };
         let buckets = match some {
             Some(buckets) => buckets,
-            None => self.count_all(query, target).await?,
+            None => self.buckets(query, target, None).await?,
         };
         Ok(Plan {
             rows_estimated: buckets.iter().map(|bucket| bucket.rows).sum(),
             slices: slices(query.range(), &buckets, target),
         })
-    }
-
-    /// Counts all rows, in buckets of at most `target` where time can tell as many apart.
-    async fn count_all(&self, query: &Query, target: u64) -> Result<Vec<Bucket>, SourceError> {
-        let mut buckets = self.histogram(query, query.range(), BUCKETS, None).await?;
-        for _ in 0..REFINEMENTS {
-            let mut finer = Vec::with_capacity(buckets.len());
-            for bucket in buckets {
-                if bucket.rows > target && microseconds(bucket.range) > 1 {
-                    finer.extend(self.histogram(query, bucket.range, BUCKETS, None).await?);
-                } else {
-                    finer.push(bucket);
-                }
-            }
-            buckets = finer;
-        }
-        Ok(buckets)
     }
 
     /// Counts the rows of some blocks, unless all can be counted or it would say little.
@@ -104,49 +83,68 @@ impl ClickHouse {
         target: u64,
         among: u64,
     ) -> Result<Option<Vec<Bucket>>, SourceError> {
-        let looked_at = self.rows_to_look_at(query, query.range(), PATIENCE).await?;
-        let one_in = looked_at.div_ceil(among.max(1)).clamp(1, MOST_BLOCKS);
-        let Some(blocks) = NonZeroU64::new(one_in).filter(|one_in| one_in.get() > 1) else {
+        let patience = self.first_timeout();
+        let looked_at = self.rows_to_look_at(query, query.range(), patience);
+        let looked_at = looked_at.await?;
+        let one_in = looked_at.div_ceil(among.max(1)).min(MOST_BLOCKS);
+        let Some(one_in) = NonZeroU64::new(one_in).filter(|one_in| one_in.get() > 1) else {
             return Ok(None);
         };
-        let buckets = looked_at / (one_in * BLOCK_ROWS * BLOCKS_OF_A_BUCKET);
-        let buckets = buckets.clamp(1, BUCKETS);
-        let counted = match self
-            .histogram(query, query.range(), buckets, Some(blocks))
-            .await
-        {
-            Ok(counted) => counted,
-            // What is no table of one server has no blocks.
-            Err(SourceError::Engine(_)) => return Ok(None),
+        let buckets = match self.buckets(query, target, Some(one_in)).await {
+            Ok(buckets) => buckets,
+            // A view has no blocks.
+            Err(SourceError::Engine(exception)) if exception.is_unknown_column() => {
+                return Ok(None);
+            }
             Err(error) => return Err(error),
         };
-        let found: u64 = counted.iter().map(|bucket| bucket.rows).sum();
+        let found: u64 = buckets.iter().map(|bucket| bucket.rows).sum();
         // A few rows may stand together in a few blocks, of which too many or none were met.
-        if found < among / MOST_BLOCKS {
-            return Ok(None);
-        }
-        let all = counted.into_iter().map(|bucket| Bucket {
-            rows: bucket.rows * one_in,
-            ..bucket
-        });
-        Ok(Some(all.flat_map(|bucket| bucket.spread(target)).collect()))
+        let says_little = found / one_in < (among / 4).max(1);
+        let spread = buckets.into_iter().flat_map(|bucket| bucket.spread(target));
+        Ok((!says_little).then(|| spread.collect()))
     }
 
-    /// Counts the rows of a range, or of one in so many blocks, in up to so many buckets; those without rows
-    /// are left out.
+    /// Counts all rows, or those of one in so many blocks, in buckets of at most `target` where that can be
+    /// told.
+    async fn buckets(
+        &self,
+        query: &Query,
+        target: u64,
+        one_in: Option<NonZeroU64>,
+    ) -> Result<Vec<Bucket>, SourceError> {
+        // Fewer blocks would say little about when their rows are.
+        let few = one_in.map_or(0, |one_in| one_in.get() * BLOCK_ROWS * FEW_BLOCKS);
+        let mut buckets = self.histogram(query, query.range(), one_in).await?;
+        for _ in 0..REFINEMENTS {
+            let mut finer = Vec::with_capacity(buckets.len());
+            for bucket in buckets {
+                if bucket.rows > target.max(few) && microseconds(bucket.range) > 1 {
+                    finer.extend(self.histogram(query, bucket.range, one_in).await?);
+                } else {
+                    finer.push(bucket);
+                }
+            }
+            buckets = finer;
+        }
+        Ok(buckets)
+    }
+
+    /// Counts the rows of a range in up to [`BUCKETS`] buckets; those without rows are left out. Where one in
+    /// so many blocks is counted, each of its rows stands for as many.
     async fn histogram(
         &self,
         query: &Query,
         range: TimeRange,
-        buckets: u64,
         one_in: Option<NonZeroU64>,
     ) -> Result<Vec<Bucket>, SourceError> {
-        let width_us = microseconds(range).div_ceil(buckets);
+        let width_us = microseconds(range).div_ceil(BUCKETS);
         let statement = sql::histogram(query, range, width_us, one_in);
         let counts: Vec<(u64, u64)> = self.fetch_all(statement).await?;
         let buckets = counts.into_iter().filter_map(|(number, rows)| {
             let start = at(range.start(), number * width_us);
             let end = at(range.start(), (number + 1) * width_us).min(range.end());
+            let rows = rows * one_in.map_or(1, NonZeroU64::get);
             TimeRange::new(start, end).map(|range| Bucket { range, rows })
         });
         Ok(buckets.collect())

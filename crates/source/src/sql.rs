@@ -233,13 +233,14 @@ impl Builder<'_> {
         Self::union_of(query, range, None, select)
     }
 
-    /// The same of those rows only for which one more condition holds.
+    /// The same of those rows only for which another condition holds, which is looked at first.
     fn union_of(
         query: &Query,
         range: TimeRange,
         condition: Option<&str>,
         select: impl Fn(usize) -> Vec<String>,
     ) -> Statement {
+        let first = condition.map_or(String::new(), |first| format!("\nPREWHERE {first}"));
         let mut parameters = Vec::new();
         let mut branches = Vec::new();
         for (table, name) in query.dataset.tables.iter().enumerate() {
@@ -248,10 +249,9 @@ impl Builder<'_> {
                 table,
                 parameters: Vec::new(),
             };
-            let mut conditions = builder.conditions(range);
-            conditions.extend(condition.map(str::to_owned));
+            let conditions = builder.conditions(range);
             branches.push(format!(
-                "SELECT {}\nFROM {name}\nWHERE {}",
+                "SELECT {}\nFROM {name}{first}\nWHERE {}",
                 select(table).join(", "),
                 conditions.join("\n  AND ")
             ));

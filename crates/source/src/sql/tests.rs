@@ -246,7 +246,8 @@ fn rows_are_counted_under_the_same_conditions() {
 fn some_blocks_are_counted_in_every_table() {
     let query = query(OTEL_PRESET, "metrics", &json!({}));
     let statement = histogram(&query, query.range(), 43_200, NonZeroU64::new(4));
-    let condition = "AND (intDiv(_part_offset, 8192) + cityHash64(_part)) % {one_in:UInt64} = 0\n";
+    let condition =
+        "\nPREWHERE (intDiv(_part_offset, 8192) + cityHash64(_part)) % {one_in:UInt64} = 0\n";
     assert_eq!(
         statement.sql.matches(condition).count(),
         query.dataset.tables.len()

@@ -101,6 +101,26 @@ async fn of_many_rows_some_are_counted() {
 }
 
 #[tokio::test]
+async fn a_burst_among_many_rows_is_cut() {
+    let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
+    // All of them within a minute of the day.
+    let insert = format!(
+        "INSERT INTO logs_v3 (timestamp, service_name, organization_id, body) SELECT \
+         fromUnixTimestamp64Micro(1767258000000000 + toInt64(number * 60000000 / {MANY}), 'UTC'), \
+         'api', '{}', toString(number) FROM numbers({MANY});\n",
+        database.organization
+    );
+    database.run(&insert).await;
+    let options = PlanOptions {
+        target_slice_rows: 100_000,
+        counted_among: Some(200_000),
+    };
+    let (estimated, rows) = rows_of_slices(&database, json!({}), &options).await;
+    assert!(estimated != MANY, "some are counted");
+    assert!(rows.iter().all(|rows| *rows <= 200_000), "{rows:?}");
+}
+
+#[tokio::test]
 async fn a_few_rows_among_many_are_all_counted() {
     let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
     insert_many(&database).await;

@@ -149,7 +149,7 @@ mod tests {
         let rest = ["sink", "devstack"].map(|name| json!({"name": name, "dependencies": []}));
         assert_eq!(
             check(&json!([domain(), encode, rest[0], rest[1]])),
-            ["encode may not have sink as a normal dependency; allowed: domain"]
+            ["encode may not have sink as a normal dependency; allowed: deflate, domain"]
         );
     }
 

@@ -56,11 +56,8 @@ impl Default for Repeats {
 impl Repeats {
     /// Forgets the text before this one.
     pub(crate) fn forget(&mut self) {
-        *self = Self {
-            places: std::mem::take(&mut self.places),
-            last: 0,
-        };
         self.places.fill([0; 2]);
+        self.last = 0;
     }
 
     /// Makes the sequences of a block that begins at `start`, and returns where it ends.

@@ -21,14 +21,14 @@ const PERMANENT_LIMITS: &[u32] = &[158, 307, 396];
 /// `CANNOT_PARSE_INPUT_ASSERTION_FAILED`, `BAD_ARGUMENTS`, `NUMBER_OF_ARGUMENTS_DOESNT_MATCH`,
 /// `ILLEGAL_TYPE_OF_ARGUMENT`, `ILLEGAL_COLUMN`, `UNKNOWN_FUNCTION`, `UNKNOWN_IDENTIFIER`,
 /// `NOT_IMPLEMENTED`, `UNKNOWN_TYPE`, `TYPE_MISMATCH`, `UNKNOWN_TABLE`, `SYNTAX_ERROR`,
-/// `CANNOT_CONVERT_TYPE`, `UNKNOWN_FORMAT`, `UNKNOWN_DATABASE`, `UNKNOWN_SETTING`, `READONLY`,
+/// `CANNOT_CONVERT_TYPE`, `UNKNOWN_FORMAT`, `UNKNOWN_DATABASE`, `UNKNOWN_SETTING`, `READONLY`, `ILLEGAL_PREWHERE`,
 /// `UNKNOWN_USER`, `WRONG_PASSWORD`, `REQUIRED_PASSWORD`, `DATABASE_ACCESS_DENIED`,
 /// `CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN`, `NO_COMMON_TYPE`, `CANNOT_COMPILE_REGEXP`,
 /// `SETTING_CONSTRAINT_VIOLATION`, `UNKNOWN_QUERY_PARAMETER`, `BAD_QUERY_PARAMETER`,
 /// `ACCESS_DENIED`, `AUTHENTICATION_FAILED`.
 const REJECTIONS: &[u32] = &[
-    6, 16, 27, 36, 42, 43, 44, 46, 47, 48, 50, 53, 60, 62, 70, 73, 81, 115, 164, 192, 193, 194,
-    291, 349, 386, 427, 452, 456, 457, 497, 516,
+    6, 16, 27, 36, 42, 43, 44, 46, 47, 48, 50, 53, 60, 62, 70, 73, 81, 115, 164, 182, 192, 193,
+    194, 291, 349, 386, 427, 452, 456, 457, 497, 516,
 ];
 
 impl Exception {
@@ -49,12 +49,6 @@ impl Exception {
     /// (`CANNOT_COMPILE_REGEXP`): RE2 differs in corners from what a request is checked with.
     pub fn refuses_pattern(&self) -> bool {
         self.code == 427
-    }
-
-    /// Says whether the query names a column that the table does not have, or wants it first of one that can
-    /// read nothing first: `NO_SUCH_COLUMN_IN_TABLE`, `UNKNOWN_IDENTIFIER` and `ILLEGAL_PREWHERE`.
-    pub(crate) fn is_unknown_column(&self) -> bool {
-        [16, 47, 182].contains(&self.code)
     }
 
     pub(crate) fn is_limit(&self) -> bool {

@@ -84,8 +84,7 @@ impl ClickHouse {
         among: u64,
     ) -> Result<Option<Vec<Bucket>>, SourceError> {
         let patience = self.first_timeout();
-        let looked_at = self.rows_to_look_at(query, query.range(), patience);
-        let looked_at = looked_at.await?;
+        let looked_at = self.rows_to_look_at(query, query.range(), patience).await?;
         let one_in = looked_at.div_ceil(among.max(1)).min(MOST_BLOCKS);
         let Some(one_in) = NonZeroU64::new(one_in).filter(|one_in| one_in.get() > 1) else {
             return Ok(None);
@@ -93,7 +92,7 @@ impl ClickHouse {
         let buckets = match self.buckets(query, target, Some(one_in)).await {
             Ok(buckets) => buckets,
             // A view has no blocks.
-            Err(SourceError::Engine(exception)) if exception.is_unknown_column() => {
+            Err(SourceError::Engine(exception)) if exception.is_permanent() => {
                 return Ok(None);
             }
             Err(error) => return Err(error),

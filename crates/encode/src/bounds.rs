@@ -95,12 +95,17 @@ impl Bounds {
 impl Range {
     fn of<'t>(mut texts: impl Iterator<Item = &'t [u8]>) -> Option<Self> {
         let first = texts.next()?;
-        let (least, greatest) = texts.fold((first, first), |(least, greatest), text| {
-            (least.min(text), greatest.max(text))
-        });
+        let (mut least, mut greatest) = (Ordered::of(first), Ordered::of(first));
+        for text in texts.map(Ordered::of) {
+            if text < least {
+                least = text;
+            } else if text > greatest {
+                greatest = text;
+            }
+        }
         Some(Self {
-            least: text(least),
-            greatest: text(greatest),
+            least: text(least.text),
+            greatest: text(greatest.text),
         })
     }
 
@@ -110,6 +115,27 @@ impl Range {
         }
         if by.greatest > self.greatest {
             self.greatest.clone_from(&by.greatest);
+        }
+    }
+}
+
+/// A text behind its first bytes as a number, by which nearly all texts differ already.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Ordered<'t> {
+    first: u64,
+    text: &'t [u8],
+}
+
+impl<'t> Ordered<'t> {
+    fn of(text: &'t [u8]) -> Self {
+        let first = text.first_chunk().copied().unwrap_or_else(|| {
+            let mut first = [0; 8];
+            first[..text.len()].copy_from_slice(text);
+            first
+        });
+        Self {
+            first: u64::from_be_bytes(first),
+            text,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::hash::BuildHasher;
 use std::mem;
 
+use hashbrown::hash_table::Entry;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::plain;
@@ -17,9 +18,11 @@ pub(crate) struct Dictionary {
     page: Vec<u8>,
 }
 
-/// Where a text is. With its hash, so that none is made again when the table grows.
+/// Where a text is, with half of its hash: none is made again when the table grows, and the table of a
+/// large dictionary is half as large as with all of it.
+#[derive(Clone, Copy)]
 struct Place {
-    hash: u64,
+    hash: u32,
     place: u32,
 }
 
@@ -41,21 +44,19 @@ impl Dictionary {
             starts,
             page,
         } = self;
-        let hash = hasher.hash_one(text);
+        let hash = (hasher.hash_one(text) >> u32::BITS) as u32;
         let is_it = |it: &Place| it.hash == hash && at(page, starts, it.place) == text;
-        if let Some(it) = places.find(hash, is_it) {
-            return it.place;
+        match places.entry(whole(hash), is_it, |it| whole(it.hash)) {
+            Entry::Occupied(it) => it.get().place,
+            Entry::Vacant(vacant) => {
+                let place = starts.len() - 1;
+                let place = u32::try_from(place).expect("a page is far smaller than 4 GiB");
+                plain::write(text, page);
+                starts.push(page.len() + plain::LENGTH_BYTES);
+                vacant.insert(Place { hash, place });
+                place
+            }
         }
-        let place = u32::try_from(starts.len() - 1).expect("a page is far smaller than 4 GiB");
-        plain::write(text, page);
-        starts.push(page.len() + plain::LENGTH_BYTES);
-        places.insert_unique(hash, Place { hash, place }, |it| it.hash);
-        place
-    }
-
-    /// Returns the text at a place, if there is one.
-    pub(crate) fn text(&self, place: u32) -> Option<&[u8]> {
-        ((place as usize) < self.len()).then(|| at(&self.page, &self.starts, place))
     }
 
     /// Returns the texts at some places, each once.
@@ -81,6 +82,12 @@ impl Dictionary {
     pub(crate) fn into_page(self) -> Vec<u8> {
         self.page
     }
+}
+
+/// Returns half a hash as both halves: the table finds a place by the lowest bits, and tells what is there
+/// from something else by the highest.
+fn whole(half: u32) -> u64 {
+    u64::from(half) << u32::BITS | u64::from(half)
 }
 
 fn at<'a>(page: &'a [u8], starts: &[usize], place: u32) -> &'a [u8] {

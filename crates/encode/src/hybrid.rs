@@ -3,25 +3,35 @@
 /// How many numbers are packed together.
 const GROUP: usize = 8;
 
-/// Appends numbers of `width` bits, 32 at most, as the format's encoding `RLE` has them: a run where
-/// at least a group of them is the same, packed bits elsewhere
-/// (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>).
-pub(crate) fn encode<T: Copy + Eq + Into<u32>>(numbers: &[T], width: u8, out: &mut Vec<u8>) {
-    let mut packed_from = 0;
-    let mut at = 0;
-    while let Some(number) = numbers.get(at) {
-        let same = numbers[at..].iter().take_while(|other| *other == number);
-        let run = same.count();
-        // The group before a run is filled up with the first of its numbers.
-        let fill = (at - packed_from).next_multiple_of(GROUP) - (at - packed_from);
-        if run >= fill + GROUP {
-            pack(&numbers[packed_from..at + fill], width, out);
-            repeat((*number).into(), run - fill, width, out);
-            packed_from = at + run;
+/// How many groups stand behind one byte that says how many.
+const MOST_GROUPS: u8 = 63;
+
+/// Appends numbers of `width` bits, 32 at most, as the format's encoding `RLE` has them
+/// (<https://parquet.apache.org/docs/file-format/data-pages/encodings/>): a run where a group and what
+/// follows is the same, packed bits elsewhere.
+pub(crate) fn encode<T>(mut numbers: &[T], width: u8, out: &mut Vec<u8>)
+where
+    T: Copy + Default + Eq + Into<u32>,
+{
+    let mut packed = Packed { head: 0, groups: 0 };
+    while let Some((group, rest)) = numbers.split_first_chunk::<GROUP>() {
+        let number = group[0];
+        if *group == [number; GROUP] {
+            let more = rest.iter().take_while(|other| **other == number).count();
+            packed.end(out);
+            repeat(number.into(), GROUP + more, width, out);
+            numbers = &rest[more..];
+        } else {
+            packed.push(group, width, out);
+            numbers = rest;
         }
-        at += run;
     }
-    pack(&numbers[packed_from..], width, out);
+    if !numbers.is_empty() {
+        let mut group = [T::default(); GROUP];
+        group[..numbers.len()].copy_from_slice(numbers);
+        packed.push(&group, width, out);
+    }
+    packed.end(out);
 }
 
 /// Returns how many bits the numbers up to `greatest` need.
@@ -36,26 +46,42 @@ fn repeat(number: u32, times: usize, width: u8, out: &mut Vec<u8>) {
     out.extend_from_slice(&number.to_le_bytes()[..bytes]);
 }
 
-fn pack<T: Copy + Into<u32>>(numbers: &[T], width: u8, out: &mut Vec<u8>) {
-    if numbers.is_empty() {
-        return;
-    }
-    let groups = numbers.len().div_ceil(GROUP);
-    length(groups << 1 | 1, out);
-    let end = out.len() + groups * usize::from(width);
-    let (mut bits, mut filled) = (0_u64, 0);
-    for number in numbers {
-        let number: u32 = (*number).into();
-        bits |= u64::from(number) << filled;
-        filled += u32::from(width);
-        if filled >= u32::BITS {
-            out.extend_from_slice(&bits.to_le_bytes()[..4]);
-            bits >>= u32::BITS;
-            filled -= u32::BITS;
+/// Groups of packed numbers.
+struct Packed {
+    /// Where the byte is that is to say how many.
+    head: usize,
+    groups: u8,
+}
+
+impl Packed {
+    fn push<T: Copy + Into<u32>>(&mut self, group: &[T; GROUP], width: u8, out: &mut Vec<u8>) {
+        if self.groups == 0 {
+            self.head = out.len();
+            out.push(0);
+        }
+        let (mut bits, mut filled) = (0_u64, 0);
+        for number in group {
+            bits |= u64::from((*number).into()) << filled;
+            filled += u32::from(width);
+            if filled >= u32::BITS {
+                out.extend_from_slice(&bits.to_le_bytes()[..4]);
+                bits >>= u32::BITS;
+                filled -= u32::BITS;
+            }
+        }
+        out.extend_from_slice(&bits.to_le_bytes()[..filled as usize / 8]);
+        self.groups += 1;
+        if self.groups == MOST_GROUPS {
+            self.end(out);
         }
     }
-    out.extend_from_slice(&bits.to_le_bytes());
-    out.resize(end, 0);
+
+    fn end(&mut self, out: &mut [u8]) {
+        if self.groups > 0 {
+            out[self.head] = self.groups << 1 | 1;
+            self.groups = 0;
+        }
+    }
 }
 
 /// Appends a number as ULEB128.
@@ -101,6 +127,13 @@ mod tests {
         let first = [3, 1, 2, 2, 2, 2, 2, 2, 2];
         let last = [3, 3, 3, 0, 0, 0, 0, 0, 0];
         assert_eq!(encoded(&runs, 8), [&first[..], &[20, 2], &last].concat());
+    }
+
+    #[test]
+    fn one_byte_says_how_many_groups_follow() {
+        let numbers: Vec<u32> = (0..2).cycle().take(64 * GROUP).collect();
+        let most = [vec![0x7f], vec![0xaa; 63]].concat();
+        assert_eq!(encoded(&numbers, 1), [&most[..], &[3, 0xaa]].concat());
     }
 
     #[test]

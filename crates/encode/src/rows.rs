@@ -1,8 +1,13 @@
 //! Which rows of some batches are encoded, and in which order.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{concat, interleave};
 use arrow::error::ArrowError;
+
+/// How many rows are visited at once.
+const MOST_AT_ONCE: usize = 32;
 
 /// Rows of batches.
 #[derive(Clone, Copy)]
@@ -49,23 +54,28 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Visits the rows in their order, each with its batch and its place in that.
+    /// Visits the rows in their order, some that stand behind each other in a batch at once.
     pub(crate) fn try_each<E>(
         self,
-        mut visit: impl FnMut(usize, usize) -> Result<(), E>,
+        mut visit: impl FnMut(usize, Range<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
-        match self.order {
-            Some(order) => order
-                .iter()
-                .try_for_each(|(batch, row)| visit(*batch, *row)),
-            None => self
-                .batches
-                .iter()
-                .enumerate()
-                .try_for_each(|(number, batch)| {
-                    (0..batch.num_rows()).try_for_each(|row| visit(number, row))
-                }),
+        let Some(order) = self.order else {
+            let batches = self.batches.iter().map(RecordBatch::num_rows).enumerate();
+            let mut runs = batches.flat_map(|(batch, rows)| {
+                let starts = (0..rows).step_by(MOST_AT_ONCE);
+                starts.map(move |start| (batch, start..rows.min(start + MOST_AT_ONCE)))
+            });
+            return runs.try_for_each(|(batch, rows)| visit(batch, rows));
+        };
+        let mut rest = order;
+        while let Some(&(batch, first)) = rest.first() {
+            let places = rest.iter().take(MOST_AT_ONCE).zip(first..);
+            let run = places.take_while(|(place, row)| **place == (batch, *row));
+            let count = run.count();
+            visit(batch, first..first + count)?;
+            rest = &rest[count..];
         }
+        Ok(())
     }
 
     /// Copies the values of the rows out of a column, which is there once for each batch.

@@ -86,15 +86,17 @@ impl TextEncoder {
         let columns = rows.batches().iter().map(Column::of_batch);
         let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let mut between: &[u8] = b"";
-        rows.try_each(|batch, row| {
-            compressed.append(|out| {
-                out.extend_from_slice(between);
-                match &self.lines {
-                    Lines::Csv(csv) => csv.write_row(&columns[batch], row, out),
-                    Lines::Json(json) => json.write_row(&columns[batch], row, out),
-                }
-            })?;
-            between = self.frame.between;
+        rows.try_each(|batch, rows| {
+            for row in rows {
+                compressed.append(|out| {
+                    out.extend_from_slice(between);
+                    match &self.lines {
+                        Lines::Csv(csv) => csv.write_row(&columns[batch], row, out),
+                        Lines::Json(json) => json.write_row(&columns[batch], row, out),
+                    }
+                })?;
+                between = self.frame.between;
+            }
             Ok::<_, EncodeError>(())
         })?;
         Ok(TextBlock {

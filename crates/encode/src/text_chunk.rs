@@ -22,12 +22,15 @@ use crate::plain;
 /// After how many texts a dictionary must be worth it.
 const TRIAL: usize = 1024;
 
+/// How large a place in a dictionary is, at most.
+const PLACE_BYTES: usize = 4;
+
 /// Writes a column chunk.
 pub(crate) struct TextChunk<'a> {
     column: ColumnDescPtr,
     /// The level up to which what is there is defined.
     defined: u8,
-    /// The level at which what a row has more than one of repeats, 0 where it cannot.
+    /// The level at which the values of a list repeat, 0 where there is none.
     repeated: u8,
     compression: Compression,
     limits: Limits,
@@ -73,7 +76,7 @@ struct Totals {
     plain_pages: i32,
 }
 
-/// Where the next text of a chunk goes.
+/// Where the next texts of a chunk go.
 pub(crate) enum Slot<'a> {
     /// By its place in the dictionary.
     Coded(&'a mut Dictionary, &'a mut Vec<u32>),
@@ -109,21 +112,23 @@ impl<'a> TextChunk<'a> {
         }
     }
 
-    /// Begins a row of so many values, each of which is then [NULL](Self::null) or goes into a
-    /// [slot](Self::slot). A row without any is defined up to the level `empty`.
-    pub(crate) fn row(&mut self, values: usize, empty: u8) -> Result<(), ParquetError> {
+    /// Begins so many rows, which are few. In each of them come [lists](Self::list) where there can be more
+    /// than one value, and then for each value [NULL](Self::null) or a text for a [slot](Self::slot).
+    pub(crate) fn begin(&mut self, rows: usize) -> Result<(), ParquetError> {
         self.make_room()?;
+        self.page.rows += rows;
+        Ok(())
+    }
+
+    /// Begins a list of so many values. One without any is defined up to the level `empty`.
+    pub(crate) fn list(&mut self, values: usize, empty: u8) {
         let page = &mut self.page;
-        page.rows += 1;
         if values == 0 {
             page.definition.push(empty);
         }
-        if self.repeated > 0 {
-            let end = page.repetition.len() + values.max(1);
-            page.repetition.push(0);
-            page.repetition.resize(end, self.repeated);
-        }
-        Ok(())
+        let end = page.repetition.len() + values.max(1);
+        page.repetition.push(0);
+        page.repetition.resize(end, self.repeated);
     }
 
     /// Adds NULL.
@@ -131,11 +136,12 @@ impl<'a> TextChunk<'a> {
         self.page.definition.push(self.defined.saturating_sub(1));
     }
 
-    /// Returns where the next text goes.
-    pub(crate) fn slot(&mut self) -> Slot<'_> {
+    /// Returns where the next so many texts go.
+    pub(crate) fn slot(&mut self, texts: usize) -> Slot<'_> {
         let page = &mut self.page;
-        page.definition.push(self.defined);
-        page.texts += 1;
+        let end = page.definition.len() + texts;
+        page.definition.resize(end, self.defined);
+        page.texts += texts;
         if self.is_coded {
             Slot::Coded(&mut self.dictionary, &mut page.places)
         } else {
@@ -154,24 +160,17 @@ impl<'a> TextChunk<'a> {
         let page = &self.page;
         let distinct = self.dictionary.len();
         let texts = self.totals.texts + page.texts;
-        let is_vain = texts >= TRIAL && distinct > texts / 4 * 3;
+        let is_vain = texts >= TRIAL && distinct > texts / 2;
         let is_outgrown = self.is_coded && (is_vain || self.dictionary.bytes() > dictionary_bytes);
-        let packed = page.places.len() * usize::from(self.width()) / 8;
-        if is_outgrown || page.rows >= page_rows || page.plain.len() + packed >= page_bytes {
+        let bytes = page.plain.len() + page.places.len() * PLACE_BYTES;
+        if is_outgrown || page.rows >= page_rows || bytes >= page_bytes {
             self.end_page()?;
         }
         self.is_coded &= !is_outgrown;
         Ok(())
     }
 
-    /// Returns how many bits the places in the dictionary have.
-    fn width(&self) -> u8 {
-        let greatest = self.dictionary.len().saturating_sub(1);
-        hybrid::width(u32::try_from(greatest).unwrap_or(u32::MAX))
-    }
-
     fn end_page(&mut self) -> Result<(), ParquetError> {
-        let width = self.width();
         let page = &mut self.page;
         if page.rows == 0 {
             return Ok(());
@@ -190,6 +189,8 @@ impl<'a> TextChunk<'a> {
         write_levels(&page.definition, self.defined, &mut bytes);
         let encoding = if self.is_coded {
             self.totals.coded_pages += 1;
+            let greatest = self.dictionary.len().saturating_sub(1);
+            let width = hybrid::width(u32::try_from(greatest)?);
             bytes.push(width);
             hybrid::encode(&page.places, width, &mut bytes);
             Encoding::RLE_DICTIONARY
@@ -308,7 +309,7 @@ impl Totals {
 
 impl Slot<'_> {
     /// Puts a text in.
-    pub(crate) fn put(self, text: &[u8]) {
+    pub(crate) fn put(&mut self, text: &[u8]) {
         match self {
             Slot::Coded(dictionary, places) => places.push(dictionary.place(text)),
             Slot::Plain(page) => plain::write(text, page),

@@ -25,9 +25,9 @@ impl<'a> TextColumn<'a> {
 
     pub(crate) fn write(&mut self, chunk: &mut TextChunk<'_>) -> Result<(), ParquetError> {
         let Self { rows, pieces } = self;
-        rows.try_each(|batch, row| {
-            chunk.row(1, 0)?;
-            pieces[batch].add(row, chunk);
+        rows.try_each(|batch, rows| {
+            chunk.begin(rows.len())?;
+            pieces[batch].add(rows, chunk);
             Ok(())
         })
     }

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use crate::column::range;
 use crate::rows::Rows;
 use crate::text_chunk::TextChunk;
-use crate::texts::Texts;
+use crate::texts::{Keys, Last, Texts};
 
 /// The maps of some rows.
 pub(crate) struct TextMap<'a> {
@@ -23,6 +23,8 @@ struct Piece<'a> {
     maps: &'a MapArray,
     keys: Texts<'a>,
     values: Texts<'a>,
+    /// For each text that stands for keys, its last value.
+    last: Vec<Option<Last<'a>>>,
 }
 
 impl<'a> TextMap<'a> {
@@ -38,38 +40,39 @@ impl<'a> TextMap<'a> {
 
     /// Writes the keys.
     pub(crate) fn write_keys(&mut self, chunk: &mut TextChunk<'_>) -> Result<(), ParquetError> {
-        let Self {
-            rows,
-            pieces,
-            is_nullable,
-        } = self;
-        rows.try_each(|batch, row| {
-            let piece = &mut pieces[batch];
-            let entries = piece.begin(row, *is_nullable, chunk)?;
-            entries.for_each(|entry| piece.keys.add(entry, chunk));
-            Ok(())
+        self.write(chunk, |piece, entries, chunk| {
+            piece.keys.add(entries, chunk);
         })
     }
 
-    /// Writes the values, behind the keys. What a key had last time it often has again.
+    /// Writes the values.
     pub(crate) fn write_values(&mut self, chunk: &mut TextChunk<'_>) -> Result<(), ParquetError> {
-        let Self {
-            rows,
-            pieces,
-            is_nullable,
-        } = self;
-        let mut last = Vec::new();
-        rows.try_each(|batch, row| {
-            let piece = &mut pieces[batch];
-            for entry in piece.begin(row, *is_nullable, chunk)? {
-                let Some(key) = piece.keys.number(entry) else {
-                    piece.values.add(entry, chunk);
+        self.write(chunk, |piece, entries, chunk| match piece.keys.keys() {
+            Some(keys) => piece
+                .values
+                .add_values(entries, keys, &mut piece.last, chunk),
+            None => piece.values.add(entries, chunk),
+        })
+    }
+
+    fn write(
+        &mut self,
+        chunk: &mut TextChunk<'_>,
+        mut add: impl FnMut(&mut Piece<'_>, Range<usize>, &mut TextChunk<'_>),
+    ) -> Result<(), ParquetError> {
+        // The level of a map without entries, which is there where it could be NULL.
+        let empty = self.is_nullable.into();
+        self.rows.try_each(|batch, rows| {
+            chunk.begin(rows.len())?;
+            let piece = &mut self.pieces[batch];
+            for row in rows {
+                if piece.maps.is_null(row) {
+                    chunk.list(0, 0);
                     continue;
-                };
-                if key >= last.len() {
-                    last.resize(key + 1, u32::MAX);
                 }
-                piece.values.add_again(entry, &mut last[key], chunk);
+                let entries = range(piece.maps.offsets(), row);
+                chunk.list(entries.len(), empty);
+                add(piece, entries, chunk);
             }
             Ok(())
         })
@@ -82,26 +85,12 @@ impl<'a> Piece<'a> {
             return None;
         };
         let maps = column.as_map();
+        let keys = Texts::new(maps.keys())?;
         Some(Self {
             maps,
-            keys: Texts::new(maps.keys())?,
             values: Texts::new(maps.values())?,
+            last: vec![None; keys.keys().map_or(0, Keys::count)],
+            keys,
         })
-    }
-
-    /// Begins a row of a chunk, and returns where its entries are.
-    fn begin(
-        &self,
-        row: usize,
-        is_nullable: bool,
-        chunk: &mut TextChunk<'_>,
-    ) -> Result<Range<usize>, ParquetError> {
-        if self.maps.is_null(row) {
-            chunk.row(0, 0)?;
-            return Ok(0..0);
-        }
-        let entries = range(self.maps.offsets(), row);
-        chunk.row(entries.len(), is_nullable.into())?;
-        Ok(entries)
     }
 }

@@ -1,5 +1,7 @@
 //! Texts of a record batch on their way into column chunks.
 
+use std::ops::Range;
+
 use arrow::array::{Array, AsArray, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{ArrowNativeType, DataType, Int32Type};
@@ -17,10 +19,24 @@ pub(crate) struct Texts<'a> {
 }
 
 /// What stands for the texts of an array in an Arrow dictionary.
-struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     keys: &'a [i32],
     /// For each text of that dictionary, its place in the one of the column chunk.
     places: Vec<u32>,
+}
+
+/// A text and its place in the dictionary of a column chunk.
+#[derive(Clone, Copy)]
+pub(crate) struct Last<'a> {
+    text: &'a [u8],
+    place: u32,
+}
+
+impl Keys<'_> {
+    /// Returns how many texts there are that keys can stand for.
+    pub(crate) fn count(&self) -> usize {
+        self.places.len()
+    }
 }
 
 impl<'a> Texts<'a> {
@@ -48,59 +64,75 @@ impl<'a> Texts<'a> {
         })
     }
 
-    /// Adds a text to a chunk, or NULL.
-    pub(crate) fn add(&mut self, row: usize, chunk: &mut TextChunk<'_>) {
-        if self.is_null(row) {
-            chunk.null();
-        } else {
-            self.put(row, chunk.slot());
+    /// Adds texts to a chunk, and NULL where there is none.
+    pub(crate) fn add(&mut self, rows: Range<usize>, chunk: &mut TextChunk<'_>) {
+        self.each_run(rows, chunk, Self::put);
+    }
+
+    /// Adds the values of maps to a chunk. What a key had last time it often has again, so that is noted,
+    /// for each text that stands for keys.
+    pub(crate) fn add_values(
+        &mut self,
+        rows: Range<usize>,
+        keys: &Keys<'_>,
+        last: &mut [Option<Last<'a>>],
+        chunk: &mut TextChunk<'_>,
+    ) {
+        self.each_run(rows, chunk, |texts, rows, slot| match slot {
+            Slot::Coded(dictionary, out) if texts.dictionary.is_none() => {
+                for (row, key) in rows.clone().zip(&keys.keys[rows]) {
+                    let text = texts.text(row);
+                    let last = &mut last[key.as_usize()];
+                    let place = match last {
+                        Some(last) if last.text == text => last.place,
+                        _ => dictionary.place(text),
+                    };
+                    *last = Some(Last { text, place });
+                    out.push(place);
+                }
+            }
+            slot => texts.put(rows, slot),
+        });
+    }
+
+    /// Has rows put into a chunk, as many at once as have no NULL between them.
+    fn each_run(
+        &mut self,
+        rows: Range<usize>,
+        chunk: &mut TextChunk<'_>,
+        mut put: impl FnMut(&mut Self, Range<usize>, Slot<'_>),
+    ) {
+        if self.nulls.is_none() {
+            let texts = rows.len();
+            return put(self, rows, chunk.slot(texts));
+        }
+        for row in rows {
+            if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
+                chunk.null();
+            } else {
+                put(self, row..row + 1, chunk.slot(1));
+            }
         }
     }
 
-    /// Adds a text to a chunk that is likely the one `last` time, or NULL. The place of it is noted there.
-    pub(crate) fn add_again(&mut self, row: usize, last: &mut u32, chunk: &mut TextChunk<'_>) {
-        if self.is_null(row) {
-            chunk.null();
-        } else {
-            self.put_again(row, last, chunk.slot());
-        }
-    }
-
-    fn is_null(&self, row: usize) -> bool {
-        self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-    }
-
-    fn put(&mut self, row: usize, slot: Slot<'_>) {
-        match (&mut self.dictionary, slot) {
+    fn put(&mut self, rows: Range<usize>, mut slot: Slot<'_>) {
+        match (&mut self.dictionary, &mut slot) {
             (Some(Keys { keys, places }), Slot::Coded(dictionary, out)) => {
-                let key = keys[row].as_usize();
-                if places[key] == UNKNOWN {
-                    places[key] = dictionary.place(self.values.value(key).as_bytes());
+                for key in &keys[rows] {
+                    let key = key.as_usize();
+                    if places[key] == UNKNOWN {
+                        places[key] = dictionary.place(self.values.value(key).as_bytes());
+                    }
+                    out.push(places[key]);
                 }
-                out.push(places[key]);
             }
-            (_, slot) => slot.put(self.text(row)),
+            _ => rows.for_each(|row| slot.put(self.text(row))),
         }
     }
 
-    fn put_again(&mut self, row: usize, last: &mut u32, slot: Slot<'_>) {
-        let text = self.text(row);
-        match slot {
-            Slot::Coded(dictionary, out) => {
-                if dictionary.text(*last) != Some(text) {
-                    *last = dictionary.place(text);
-                }
-                out.push(*last);
-            }
-            slot @ Slot::Plain(_) => slot.put(text),
-        }
-    }
-
-    /// Returns a number that is the same for the same texts, and small, once they are in a chunk.
-    pub(crate) fn number(&self, row: usize) -> Option<usize> {
-        let Keys { keys, places } = self.dictionary.as_ref()?;
-        let place = places[keys[row].as_usize()];
-        (place != UNKNOWN).then_some(place as usize)
+    /// Returns what stands for the texts, if anything does.
+    pub(crate) fn keys(&self) -> Option<&Keys<'a>> {
+        self.dictionary.as_ref()
     }
 
     fn text(&self, row: usize) -> &'a [u8] {

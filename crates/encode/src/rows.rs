@@ -6,8 +6,8 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::compute::{concat, interleave};
 use arrow::error::ArrowError;
 
-/// How many rows are visited at once.
-const MOST_AT_ONCE: usize = 32;
+/// How many rows are visited at once, at most.
+pub(crate) const AT_ONCE: usize = 32;
 
 /// Rows of batches.
 #[derive(Clone, Copy)]
@@ -54,26 +54,36 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Visits the rows in their order, some that stand behind each other in a batch at once.
+    /// Visits the rows in their order, at once what stands behind each other in a batch. After every
+    /// [`AT_ONCE`] rows a visit ends, wherever the batches do.
     pub(crate) fn try_each<E>(
         self,
         mut visit: impl FnMut(usize, Range<usize>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let Some(order) = self.order else {
-            let batches = self.batches.iter().map(RecordBatch::num_rows).enumerate();
-            let mut runs = batches.flat_map(|(batch, rows)| {
-                let starts = (0..rows).step_by(MOST_AT_ONCE);
-                starts.map(move |start| (batch, start..rows.min(start + MOST_AT_ONCE)))
-            });
-            return runs.try_for_each(|(batch, rows)| visit(batch, rows));
+        let mut seen = 0;
+        let mut visit = |batch, first, rows| {
+            seen += rows;
+            visit(batch, first..first + rows)?;
+            Ok(AT_ONCE - seen % AT_ONCE)
         };
-        let mut rest = order;
+        let mut most = AT_ONCE;
+        let Some(mut rest) = self.order else {
+            for (number, batch) in self.batches.iter().enumerate() {
+                let mut first = 0;
+                while first < batch.num_rows() {
+                    let rows = most.min(batch.num_rows() - first);
+                    most = visit(number, first, rows)?;
+                    first += rows;
+                }
+            }
+            return Ok(());
+        };
         while let Some(&(batch, first)) = rest.first() {
-            let places = rest.iter().take(MOST_AT_ONCE).zip(first..);
-            let run = places.take_while(|(place, row)| **place == (batch, *row));
-            let count = run.count();
-            visit(batch, first..first + count)?;
-            rest = &rest[count..];
+            let places = rest.iter().take(most).zip(first..);
+            let rows = places.take_while(|(place, row)| **place == (batch, *row));
+            let rows = rows.count();
+            most = visit(batch, first, rows)?;
+            rest = &rest[rows..];
         }
         Ok(())
     }

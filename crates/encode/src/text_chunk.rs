@@ -18,6 +18,7 @@ use crate::dictionary::Dictionary;
 use crate::hybrid;
 use crate::page_codec::PageCodec;
 use crate::plain;
+use crate::rows::AT_ONCE;
 
 /// After how many texts a dictionary must be worth it.
 const TRIAL: usize = 1024;
@@ -112,10 +113,12 @@ impl<'a> TextChunk<'a> {
         }
     }
 
-    /// Begins so many rows, which are few. In each of them come [lists](Self::list) where there can be more
+    /// Begins some rows, which do not cross a multiple of [`AT_ONCE`]. In each of them come [lists](Self::list) where there can be more
     /// than one value, and then for each value [NULL](Self::null) or a text for a [slot](Self::slot).
     pub(crate) fn begin(&mut self, rows: usize) -> Result<(), ParquetError> {
-        self.make_room()?;
+        if self.page.rows.is_multiple_of(AT_ONCE) {
+            self.make_room()?;
+        }
         self.page.rows += rows;
         Ok(())
     }

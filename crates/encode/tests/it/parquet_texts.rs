@@ -207,6 +207,21 @@ fn readers_can_skip_by_the_bounds_of_pages() {
     }
 }
 
+#[test]
+fn where_batches_end_no_page_does() {
+    let texts = strings((0..50_000).map(|row| format!("{row} {}", "long".repeat(40))));
+    let rows = batch(vec![("text", texts)]);
+    let batches = split(&rows, &[1, 7, 6_500, 11, 20_000]);
+    let order: Vec<_> = (0..50_000).map(|row| (0, row)).collect();
+    let rows = [rows];
+    let whole = file(&rows, None);
+    let builder = open(whole.clone());
+    let index = builder.metadata().page_index().unwrap();
+    assert!(index.page_locations(0, 0).unwrap().len() > 4);
+    assert!(file(&batches, None) == whole);
+    assert!(file(&rows, Some(&order)) == whole);
+}
+
 /// A text, of which there are some again and again.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![

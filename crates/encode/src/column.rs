@@ -1,5 +1,6 @@
 //! A column of a record batch, downcast once so that its rows can be written fast.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch, StringArray};
@@ -13,7 +14,7 @@ use arrow::datatypes::{
 };
 
 use crate::error::EncodeError;
-use crate::json::{JsonStrings, Quotes, write_string};
+use crate::json::{JsonStrings, Quotes, Strings, write_string};
 use crate::scalar::{Float, Number, Plain};
 
 /// A column, at the top of a batch or inside of another column.
@@ -49,6 +50,8 @@ pub(crate) enum Text {
         values: Box<Text>,
         /// The values as JSON strings, once they are asked for.
         json: JsonStrings,
+        /// The values as cells of CSV, once they are asked for.
+        cells: OnceCell<Strings>,
     },
 }
 
@@ -79,6 +82,14 @@ impl Column {
         match &self.nulls {
             Some(nulls) if nulls.is_null(row) => None,
             _ => Some(&self.values),
+        }
+    }
+
+    /// Returns texts in their simplest form, of which none is NULL.
+    pub(crate) fn as_texts(&self) -> Option<&StringArray> {
+        match (&self.nulls, &self.values) {
+            (None, Values::Text(Text::Small(texts))) => Some(texts),
+            _ => None,
         }
     }
 }
@@ -154,13 +165,14 @@ impl Text {
                     keys: dictionary.keys().values().clone(),
                     values: Box::new(Self::new(dictionary.values())?),
                     json: JsonStrings::default(),
+                    cells: OnceCell::new(),
                 }
             }
             other => return Err(Unsupported(other.clone())),
         })
     }
 
-    fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         match self {
             Self::Small(values) => values.len(),
             Self::Large(values) => values.len(),
@@ -172,10 +184,9 @@ impl Text {
     /// once, and then copied for each row.
     pub(crate) fn write_json<Q: Quotes>(&self, row: usize, out: &mut Vec<u8>) {
         match self {
-            Self::Dictionary { keys, values, json } => {
-                let each = (0..values.len()).map(|index| values.value(index));
-                out.extend_from_slice(json.all::<Q>(each).get(keys[row].as_usize()));
-            }
+            Self::Dictionary {
+                keys, values, json, ..
+            } => out.extend_from_slice(json.all::<Q>(values).get(keys[row].as_usize())),
             text => write_string::<Q>(text.value(row), out),
         }
     }

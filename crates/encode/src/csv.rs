@@ -5,11 +5,11 @@
 //! quoted, so readers that look at the quotes tell an empty text from NULL even if the NULL text
 //! is empty. Maps, lists and structs are JSON, always in quotes.
 
-use arrow::datatypes::Schema;
+use arrow::datatypes::{ArrowNativeType as _, Schema};
 use domain::CsvOptions;
 
-use crate::column::{Column, Values};
-use crate::json::{Doubled, write_present};
+use crate::column::{Column, Text, Values};
+use crate::json::{Doubled, Strings, write_present};
 use crate::scalar::NonFinite;
 
 /// Writes rows as lines.
@@ -65,16 +65,17 @@ impl CsvRows {
 
     fn write_cell(&self, values: &Values, row: usize, out: &mut Vec<u8>) {
         match values {
-            Values::Text(text) => {
-                let text = text.value(row).as_bytes();
-                if self.escape_formulas && begins_formula(text) {
-                    out.extend_from_slice(b"\"'");
-                    write_doubled(text, out);
-                    out.push(b'"');
-                } else {
-                    self.write_text(text, out);
-                }
+            Values::Text(Text::Dictionary {
+                keys,
+                values,
+                cells,
+                ..
+            }) => {
+                let write = |text: &str, out: &mut Vec<u8>| self.write_text_cell(text, out);
+                let cells = cells.get_or_init(|| Strings::of(values, write));
+                out.extend_from_slice(cells.get(keys[row].as_usize()));
             }
+            Values::Text(text) => self.write_text_cell(text.value(row), out),
             Values::Number(numbers) => self.write_scalar(out, |out| numbers.write(row, out)),
             Values::Float(floats) => {
                 self.write_scalar(out, |out| floats.write(row, NonFinite::Named, out));
@@ -85,6 +86,17 @@ impl CsvRows {
                 write_present::<Doubled>(values, row, out);
                 out.push(b'"');
             }
+        }
+    }
+
+    fn write_text_cell(&self, text: &str, out: &mut Vec<u8>) {
+        let text = text.as_bytes();
+        if self.escape_formulas && begins_formula(text) {
+            out.extend_from_slice(b"\"'");
+            write_doubled(text, out);
+            out.push(b'"');
+        } else {
+            self.write_text(text, out);
         }
     }
 

@@ -1,10 +1,12 @@
 //! Rows and values as JSON, RFC 8259.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
-use arrow::datatypes::Schema;
+use arrow::array::StringArray;
+use arrow::datatypes::{ArrowNativeType as _, Schema};
 
-use crate::column::{Column, Values, range};
+use crate::column::{Column, Text, Values, range};
 use crate::scalar::NonFinite;
 
 /// How a quotation mark is written.
@@ -45,7 +47,7 @@ pub(crate) struct JsonStrings {
     doubled: OnceCell<Strings>,
 }
 
-/// Strings one behind the other.
+/// Texts as they are written, one behind the other.
 pub(crate) struct Strings {
     bytes: Vec<u8>,
     /// Where each begins, and where the last ends.
@@ -54,19 +56,22 @@ pub(crate) struct Strings {
 
 impl JsonStrings {
     /// Returns the strings of `texts`, which are the same each time.
-    pub(crate) fn all<'a, Q: Quotes>(&self, texts: impl Iterator<Item = &'a str>) -> &Strings {
-        Q::of(self).get_or_init(|| {
-            let (mut bytes, mut bounds) = (Vec::new(), vec![0]);
-            for text in texts {
-                write_string::<Q>(text, &mut bytes);
-                bounds.push(bytes.len());
-            }
-            Strings { bytes, bounds }
-        })
+    pub(crate) fn all<Q: Quotes>(&self, texts: &Text) -> &Strings {
+        Q::of(self).get_or_init(|| Strings::of(texts, write_string::<Q>))
     }
 }
 
 impl Strings {
+    /// Writes each of some texts.
+    pub(crate) fn of(texts: &Text, write: impl Fn(&str, &mut Vec<u8>)) -> Self {
+        let (mut bytes, mut bounds) = (Vec::new(), vec![0]);
+        for index in 0..texts.len() {
+            write(texts.value(index), &mut bytes);
+            bounds.push(bytes.len());
+        }
+        Self { bytes, bounds }
+    }
+
     pub(crate) fn get(&self, index: usize) -> &[u8] {
         &self.bytes[self.bounds[index]..self.bounds[index + 1]]
     }
@@ -133,11 +138,23 @@ pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Ve
             offsets,
             keys,
             values,
-        } => separated(b'{', b'}', range(offsets, row), out, |entry, out| {
-            keys.write_json::<Q>(entry, out);
-            out.push(b':');
-            write_value::<Q>(values, entry, out);
-        }),
+        } => {
+            let entries = range(offsets, row);
+            let plain = values.as_texts();
+            let plain = plain.filter(|texts| are_plain(texts, &entries));
+            separated(b'{', b'}', entries, out, |entry, out| {
+                keys.write_json::<Q>(entry, out);
+                out.push(b':');
+                match plain {
+                    Some(texts) => {
+                        out.extend_from_slice(Q::MARK);
+                        out.extend_from_slice(texts.value(entry).as_bytes());
+                        out.extend_from_slice(Q::MARK);
+                    }
+                    None => write_value::<Q>(values, entry, out),
+                }
+            });
+        }
         Values::Struct(fields) => {
             separated(b'{', b'}', fields, out, |(name, column), out| {
                 write_string::<Q>(name, out);
@@ -146,6 +163,13 @@ pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Ve
             });
         }
     }
+}
+
+/// Tells whether nothing in some texts needs to be escaped. They are looked at as one, since most are short.
+fn are_plain(texts: &StringArray, which: &Range<usize>) -> bool {
+    let offsets = texts.value_offsets();
+    let [start, end] = [which.start, which.end].map(|text| offsets[text].as_usize());
+    !must_escape(&texts.value_data()[start..end])
 }
 
 fn separated<T>(
@@ -168,11 +192,7 @@ fn separated<T>(
 pub(crate) fn write_string<Q: Quotes>(text: &str, out: &mut Vec<u8>) {
     let text = text.as_bytes();
     out.extend_from_slice(Q::MARK);
-    // Without a way out of the loop the compiler looks at many bytes at once.
-    if text
-        .iter()
-        .fold(false, |found, byte| found | must_escape(*byte))
-    {
+    if must_escape(text) {
         write_escaped::<Q>(text, out);
     } else {
         out.extend_from_slice(text);
@@ -180,14 +200,20 @@ pub(crate) fn write_string<Q: Quotes>(text: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(Q::MARK);
 }
 
-fn must_escape(byte: u8) -> bool {
+fn must_escape(text: &[u8]) -> bool {
+    // Without a way out of the loop the compiler looks at many bytes at once.
+    text.iter()
+        .fold(false, |found, byte| found | is_escaped(*byte))
+}
+
+fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
 fn write_escaped<Q: Quotes>(text: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| must_escape(*byte)) {
+    while let Some(at) = rest.iter().position(|byte| is_escaped(*byte)) {
         let byte = rest[at];
         out.extend_from_slice(&rest[..at]);
         out.push(b'\\');

@@ -15,7 +15,7 @@ use arrow_json::LineDelimitedWriter;
 use divan::Bencher;
 use divan::counter::BytesCount;
 use domain::{Compression, CsvOptions, JsonLayout, JsonOptions, Output, ParquetOptions};
-use encode::{BlockPosition, Encoder};
+use encode::{BlockPosition, Encoder, Levels};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression as PageCompression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
@@ -57,7 +57,7 @@ fn json(compression: Compression) -> Output {
 }
 
 fn encoder(output: &Output, batch: &RecordBatch) -> Encoder {
-    Encoder::new(output, batch.schema(), Vec::new()).expect("known types")
+    Encoder::new(output, batch.schema(), Vec::new(), Levels::default()).expect("known types")
 }
 
 fn encode(encoder: &Encoder, batch: &RecordBatch) -> Vec<u8> {

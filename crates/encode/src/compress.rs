@@ -6,8 +6,8 @@ use deflate::Gzip;
 use domain::Compression;
 use zstd::Encoder as ZstdEncoder;
 
-/// The level of zstd, 1 to 22. Telemetry gets no smaller at 3, which takes twice the time.
-const ZSTD_LEVEL: i32 = 1;
+use crate::levels::{GzipLevel, Levels};
+use crate::libdeflate::Libdeflate;
 
 /// How much text is a gzip member. Larger ones are not smaller in sum: deflate looks back 32 KiB.
 const MEMBER_BYTES: usize = 1024 * 1024;
@@ -15,6 +15,13 @@ const MEMBER_BYTES: usize = 1024 * 1024;
 /// How much text gathers before it goes into a zstd frame: little enough to stay in the processor's
 /// cache.
 const CHUNK_BYTES: usize = 128 * 1024;
+
+/// How text is compressed.
+#[derive(Clone, Copy)]
+pub(crate) struct TextCodec {
+    pub(crate) compression: Compression,
+    pub(crate) levels: Levels,
+}
 
 /// Text that is compressed as it comes: gzip members, or one zstd frame.
 ///
@@ -27,20 +34,29 @@ pub(crate) struct Compressed {
 
 enum Compressor {
     None,
-    Gzip { gzip: Gzip, members: Vec<u8> },
+    Gzip { gzip: GzipBy, members: Vec<u8> },
     Zstd(ZstdEncoder<'static, Vec<u8>>),
 }
 
+enum GzipBy {
+    Deflate(Gzip),
+    Libdeflate(Libdeflate),
+}
+
 impl Compressed {
-    pub(crate) fn new(compression: Compression) -> io::Result<Self> {
-        let compressor = match compression {
+    pub(crate) fn new(codec: TextCodec) -> io::Result<Self> {
+        let levels = codec.levels;
+        let compressor = match codec.compression {
             Compression::None => Compressor::None,
             Compression::Gzip => Compressor::Gzip {
-                gzip: Gzip::new(),
+                gzip: match levels.gzip {
+                    GzipLevel::Fast => GzipBy::Deflate(Gzip::new()),
+                    GzipLevel::Libdeflate(level) => GzipBy::Libdeflate(Libdeflate::new(level)?),
+                },
                 members: Vec::new(),
             },
             Compression::Zstd => {
-                let mut encoder = ZstdEncoder::new(Vec::new(), ZSTD_LEVEL)?;
+                let mut encoder = ZstdEncoder::new(Vec::new(), levels.zstd.get())?;
                 encoder.include_checksum(true)?;
                 Compressor::Zstd(encoder)
             }
@@ -52,8 +68,8 @@ impl Compressed {
     }
 
     /// Compresses one piece of text.
-    pub(crate) fn of(text: &[u8], compression: Compression) -> io::Result<Vec<u8>> {
-        let mut compressed = Self::new(compression)?;
+    pub(crate) fn of(text: &[u8], codec: TextCodec) -> io::Result<Vec<u8>> {
+        let mut compressed = Self::new(codec)?;
         compressed.text.extend_from_slice(text);
         compressed.finish()
     }
@@ -75,7 +91,10 @@ impl Compressed {
     fn drain(&mut self) -> io::Result<()> {
         match &mut self.compressor {
             Compressor::None => return Ok(()),
-            Compressor::Gzip { gzip, members } => gzip.append_member(&self.text, members),
+            Compressor::Gzip { gzip, members } => match gzip {
+                GzipBy::Deflate(gzip) => gzip.append_member(&self.text, members),
+                GzipBy::Libdeflate(gzip) => gzip.append_member(&self.text, members)?,
+            },
             Compressor::Zstd(encoder) => encoder.write_all(&self.text)?,
         }
         self.text.clear();

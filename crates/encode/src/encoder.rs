@@ -6,7 +6,9 @@ use domain::Output;
 
 use crate::assembler::{Assembler, File};
 use crate::column::Column;
+use crate::compress::TextCodec;
 use crate::error::EncodeError;
+use crate::levels::Levels;
 use crate::row_group::{RowGroup, RowGroupEncoder};
 use crate::rows::Rows;
 use crate::text::{TextBlock, TextEncoder};
@@ -56,7 +58,8 @@ pub(crate) enum Content {
 impl Encoder {
     /// Makes the encoder of a file with the columns of `schema`.
     ///
-    /// `metadata` goes into the footer of a Parquet file; CSV and JSON have no place for it.
+    /// `metadata` goes into the footer of a Parquet file; CSV and JSON have no place for it. Files of other
+    /// `levels` have the same rows; blocks of different levels can be in one file.
     ///
     /// # Errors
     ///
@@ -66,20 +69,28 @@ impl Encoder {
         output: &Output,
         schema: SchemaRef,
         metadata: Vec<(String, String)>,
+        levels: Levels,
     ) -> Result<Self, EncodeError> {
+        let codec = |compression| TextCodec {
+            compression,
+            levels,
+        };
         Column::of_batch(&RecordBatch::new_empty(schema.clone()))?;
         let format = match output {
             Output::Csv {
                 options,
                 compression,
-            } => Format::Text(TextEncoder::csv(options, *compression, &schema)),
+            } => Format::Text(TextEncoder::csv(options, codec(*compression), &schema)),
             Output::Json {
                 options,
                 compression,
-            } => Format::Text(TextEncoder::json(options, *compression, &schema)),
-            Output::Parquet { options } => {
-                Format::Parquet(RowGroupEncoder::new(options, &schema, metadata)?)
-            }
+            } => Format::Text(TextEncoder::json(options, codec(*compression), &schema)),
+            Output::Parquet { options } => Format::Parquet(RowGroupEncoder::new(
+                options,
+                &schema,
+                metadata,
+                levels.zstd,
+            )?),
         };
         Ok(Self { schema, format })
     }

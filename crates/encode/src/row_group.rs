@@ -22,6 +22,7 @@ use parquet::schema::types::{SchemaDescPtr, SchemaDescriptor};
 
 use crate::column_chunks::ColumnChunks;
 use crate::error::EncodeError;
+use crate::levels::ZstdLevel;
 use crate::page_codec::{self, PageCodec};
 use crate::parquet_file::ParquetFile;
 use crate::rows::Rows;
@@ -45,6 +46,7 @@ pub(crate) struct RowGroupEncoder {
     schema: SchemaDescPtr,
     properties: WriterPropertiesPtr,
     compression: ParquetCompression,
+    zstd: ZstdLevel,
     columns: ArrowRowGroupWriterFactory,
 }
 
@@ -60,13 +62,14 @@ impl RowGroupEncoder {
         options: &ParquetOptions,
         schema: &Schema,
         metadata: Vec<(String, String)>,
+        zstd: ZstdLevel,
     ) -> Result<Self, EncodeError> {
         let fields: Vec<_> = schema.fields().iter().map(stored).collect();
         let arrow_schema = Arc::new(Schema::new(fields));
         // The names inside of lists and maps are those of the format's specification.
         let converter = ArrowSchemaConverter::new().with_coerce_types(true);
         let schema = Arc::new(converter.convert(&arrow_schema)?);
-        let mut properties = properties(options, &schema, metadata)?;
+        let mut properties = properties(options, &schema, metadata, zstd)?;
         // With it, readers that know Arrow get back dictionaries and unsigned types as they were.
         add_encoded_arrow_schema_to_metadata(&arrow_schema, &mut properties);
         let properties = Arc::new(properties);
@@ -81,6 +84,7 @@ impl RowGroupEncoder {
             schema,
             properties,
             compression: options.compression,
+            zstd,
             columns,
         })
     }
@@ -108,7 +112,7 @@ impl RowGroupEncoder {
             &self.schema,
             &self.properties,
             self.columns.create_column_writers(0)?,
-            PageCodec::new(self.compression)?,
+            PageCodec::new(self.compression, self.zstd)?,
             row_group,
         );
         for (index, field) in self.arrow_schema.fields().iter().enumerate() {
@@ -184,13 +188,14 @@ fn properties(
     options: &ParquetOptions,
     schema: &SchemaDescriptor,
     metadata: Vec<(String, String)>,
+    zstd: ZstdLevel,
 ) -> Result<WriterProperties, ParquetError> {
     let metadata = metadata
         .into_iter()
         .map(|(key, value)| KeyValue::new(key, value));
     let properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
-        .set_compression(page_codec::compression(options.compression)?)
+        .set_compression(page_codec::compression(options.compression, zstd)?)
         .set_coerce_types(true)
         .set_created_by(CREATED_BY.to_owned())
         .set_key_value_metadata(Some(metadata.collect()));

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
-use domain::{Compression, CsvOptions, JsonLayout, JsonOptions};
+use domain::{CsvOptions, JsonLayout, JsonOptions};
 
 use crate::checkpoint::CheckpointError;
 use crate::column::Column;
-use crate::compress::Compressed;
+use crate::compress::{Compressed, TextCodec};
 use crate::csv::CsvRows;
 use crate::encoder::BlockPosition;
 use crate::error::EncodeError;
@@ -20,7 +20,7 @@ use crate::rows::Rows;
 pub(crate) struct TextEncoder {
     lines: Lines,
     frame: Arc<Frame>,
-    compression: Compression,
+    codec: TextCodec,
 }
 
 enum Lines {
@@ -43,17 +43,17 @@ pub(crate) struct TextBlock {
 }
 
 impl TextEncoder {
-    pub(crate) fn csv(options: &CsvOptions, compression: Compression, schema: &Schema) -> Self {
+    pub(crate) fn csv(options: &CsvOptions, codec: TextCodec, schema: &Schema) -> Self {
         let rows = CsvRows::new(options);
         let frame = Frame {
             open: rows.header(schema),
             between: b"",
             close: b"",
         };
-        Self::new(Lines::Csv(rows), frame, compression)
+        Self::new(Lines::Csv(rows), frame, codec)
     }
 
-    pub(crate) fn json(options: &JsonOptions, compression: Compression, schema: &Schema) -> Self {
+    pub(crate) fn json(options: &JsonOptions, codec: TextCodec, schema: &Schema) -> Self {
         let (end, open, between, close): (&[u8], &[u8], &[u8], &[u8]) = match options.layout {
             JsonLayout::Lines => (b"\n", b"", b"", b""),
             JsonLayout::Array => (b"", b"[", b",\n", b"]\n"),
@@ -63,14 +63,14 @@ impl TextEncoder {
             between,
             close,
         };
-        Self::new(Lines::Json(JsonRows::new(schema, end)), frame, compression)
+        Self::new(Lines::Json(JsonRows::new(schema, end)), frame, codec)
     }
 
-    fn new(lines: Lines, frame: Frame, compression: Compression) -> Self {
+    fn new(lines: Lines, frame: Frame, codec: TextCodec) -> Self {
         Self {
             lines,
             frame: Arc::new(frame),
-            compression,
+            codec,
         }
     }
 
@@ -79,7 +79,7 @@ impl TextEncoder {
         rows: Rows<'_>,
         position: BlockPosition,
     ) -> Result<TextBlock, EncodeError> {
-        let mut compressed = Compressed::new(self.compression)?;
+        let mut compressed = Compressed::new(self.codec)?;
         if position == BlockPosition::First {
             compressed.append(|out| out.extend_from_slice(&self.frame.open))?;
         }
@@ -108,7 +108,7 @@ impl TextEncoder {
     pub(crate) fn file(&self) -> TextFile {
         TextFile {
             frame: Arc::clone(&self.frame),
-            compression: self.compression,
+            codec: self.codec,
             opened: false,
             recorded: false,
         }
@@ -118,7 +118,7 @@ impl TextEncoder {
 /// Puts the blocks of a file together.
 pub(crate) struct TextFile {
     frame: Arc<Frame>,
-    compression: Compression,
+    codec: TextCodec,
     opened: bool,
     /// Whether a checkpoint says that it is opened.
     recorded: bool,
@@ -174,7 +174,7 @@ impl TextFile {
 
     fn record(&self) -> Vec<u8> {
         [
-            self.compression.as_str().as_bytes(),
+            self.codec.compression.as_str().as_bytes(),
             b"\n",
             &self.frame.open,
         ]
@@ -201,6 +201,6 @@ impl TextFile {
     }
 
     fn member(&self, text: &[u8]) -> io::Result<Vec<u8>> {
-        Compressed::of(text, self.compression)
+        Compressed::of(text, self.codec)
     }
 }

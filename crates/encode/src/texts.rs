@@ -66,7 +66,7 @@ impl<'a> Texts<'a> {
 
     /// Adds texts to a chunk, and NULL where there is none.
     pub(crate) fn add(&mut self, rows: Range<usize>, chunk: &mut TextChunk<'_>) {
-        self.each_run(rows, chunk, Self::put);
+        self.each(rows, chunk, Self::put);
     }
 
     /// Adds the values of maps to a chunk. What a key had last time it often has again, so that is noted,
@@ -78,7 +78,7 @@ impl<'a> Texts<'a> {
         last: &mut [Option<Last<'a>>],
         chunk: &mut TextChunk<'_>,
     ) {
-        self.each_run(rows, chunk, |texts, rows, slot| match slot {
+        self.each(rows, chunk, |texts, rows, slot| match slot {
             Slot::Coded(dictionary, out) if texts.dictionary.is_none() => {
                 for (row, key) in rows.clone().zip(&keys.keys[rows]) {
                     let text = texts.text(row);
@@ -95,8 +95,8 @@ impl<'a> Texts<'a> {
         });
     }
 
-    /// Has rows put into a chunk, as many at once as have no NULL between them.
-    fn each_run(
+    /// Has rows put into a chunk, all at once where none is NULL.
+    fn each(
         &mut self,
         rows: Range<usize>,
         chunk: &mut TextChunk<'_>,

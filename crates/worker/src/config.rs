@@ -5,6 +5,7 @@ use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
 use domain::{ExportJob, Format, OrganizationId};
+use encode::{GzipLevel, Levels, ZstdLevel};
 use notify::{SmtpConfig, WebhookConfig};
 use queue::QueueConfig;
 use runtime::logging::LogConfig;
@@ -119,6 +120,10 @@ pub struct PipelineConfig {
     pub block_bytes: usize,
     /// Bytes of a Parquet row group before it is encoded, about.
     pub row_group_bytes: usize,
+    /// How hard CSV and JSON are compressed into gzip.
+    pub gzip_level: GzipLevel,
+    /// How hard files are compressed by zstd.
+    pub zstd_level: ZstdLevel,
     /// The shortest time between two writes of a job's progress.
     pub progress_interval_ms: u64,
 }
@@ -135,6 +140,14 @@ impl PipelineConfig {
     /// that no thread waits for the reader.
     pub fn blocks_in_flight(&self) -> usize {
         self.encode_threads().get() + 1
+    }
+
+    /// How hard files are compressed.
+    pub fn levels(&self) -> Levels {
+        Levels {
+            gzip: self.gzip_level,
+            zstd: self.zstd_level,
+        }
     }
 
     /// The shortest time between two writes of a job's progress.

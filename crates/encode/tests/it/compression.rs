@@ -9,10 +9,11 @@ use domain::{
     Classify, Compression, CsvOptions, ErrorClass, ErrorCode, JsonLayout, JsonOptions, Output,
     ParquetCompression,
 };
-use encode::{BlockPosition, EncodeError, Encoder};
+use encode::{BlockPosition, EncodeError, Encoder, GzipLevel, LevelError, Levels, ZstdLevel};
 use flate2::read::{GzDecoder, MultiGzDecoder};
 
-use crate::fixtures::{csv, every_type, file, json, parquet, split, text_file, texts};
+use crate::fixtures::{csv, every_type, file, file_at, json, parquet, split, text_file, texts};
+use crate::parquet::read;
 
 fn json_lines(compression: Compression) -> Output {
     Output::Json {
@@ -46,6 +47,45 @@ fn blocks_are_members_of_one_gzip_file() {
     assert_eq!(all(GzDecoder::new(&gzip[..])), first_line);
     // No time in it: the same rows are the same bytes.
     assert_eq!(gzip[4..8], [0; 4]);
+}
+
+#[test]
+fn levels_change_the_size_only() {
+    let lines = (0..4_000).map(|row| format!("{row} of {} by {}", row * 7 % 1_000, row % 13));
+    let lines: Vec<_> = lines.collect();
+    let lines: Vec<_> = lines.iter().map(|line| Some(line.as_str())).collect();
+    let batch = texts(&lines);
+    let made = |output: &Output, gzip: u8, zstd: u8| {
+        let levels = Levels {
+            gzip: gzip.try_into().unwrap(),
+            zstd: zstd.try_into().unwrap(),
+        };
+        file_at(levels, output, batch.schema_ref(), &split(&batch, &[1_000]))
+    };
+    let plain = text_file(&json(JsonLayout::Lines), &batch);
+
+    let gzip = [0, 1, 12].map(|level| made(&json_lines(Compression::Gzip), level, 1));
+    for file in &gzip {
+        assert_eq!(all(MultiGzDecoder::new(&file[..])), plain);
+    }
+    assert!(gzip[2].len() < gzip[1].len() && gzip[2].len() < gzip[0].len());
+
+    let zstd = [1, 12].map(|level| made(&json_lines(Compression::Zstd), 0, level));
+    for file in &zstd {
+        assert_eq!(zstd::decode_all(&file[..]).unwrap(), plain.as_bytes());
+    }
+    assert!(zstd[1].len() < zstd[0].len());
+
+    let parquet = [1, 12].map(|level| made(&parquet(ParquetCompression::Zstd), 0, level));
+    assert!(parquet[1].len() < parquet[0].len());
+    assert_eq!(parquet.map(read), [batch.clone(), batch.clone()]);
+}
+
+#[test]
+fn levels_that_there_are_not_are_refused() {
+    assert_eq!(GzipLevel::try_from(13), Err(LevelError::Gzip));
+    assert_eq!(ZstdLevel::try_from(0), Err(LevelError::Zstd));
+    assert_eq!(ZstdLevel::try_from(13), Err(LevelError::Zstd));
 }
 
 #[test]
@@ -100,7 +140,7 @@ fn the_same_blocks_are_the_same_bytes() {
 fn the_assembler_opens_the_file_if_the_first_rows_come_late() {
     let batch = texts(&[Some("a")]);
     for output in [csv(CsvOptions::default()), json(JsonLayout::Array)] {
-        let encoder = Encoder::new(&output, batch.schema(), Vec::new()).unwrap();
+        let encoder = Encoder::new(&output, batch.schema(), Vec::new(), Levels::default()).unwrap();
         let mut assembler = encoder.assembler();
         let mut late = Vec::new();
         let empty = RecordBatch::new_empty(batch.schema());
@@ -119,7 +159,9 @@ fn the_assembler_opens_the_file_if_the_first_rows_come_late() {
 #[test]
 fn a_block_in_the_wrong_place_is_refused() {
     let batch = texts(&[Some("a")]);
-    let encoder = |output: &Output| Encoder::new(output, batch.schema(), Vec::new()).unwrap();
+    let encoder = |output: &Output| {
+        Encoder::new(output, batch.schema(), Vec::new(), Levels::default()).unwrap()
+    };
     let csv = encoder(&csv(CsvOptions::default()));
     let parquet = encoder(&parquet(ParquetCompression::None));
     let first = || csv.encode(from_ref(&batch), BlockPosition::First).unwrap();
@@ -158,7 +200,12 @@ fn a_type_that_cannot_be_written_is_refused_before_the_file_begins() {
         ),
     ] {
         let schema = Schema::new(vec![Field::new("odd", data_type, true)]).into();
-        let Err(error) = Encoder::new(&json_lines(Compression::None), schema, Vec::new()) else {
+        let Err(error) = Encoder::new(
+            &json_lines(Compression::None),
+            schema,
+            Vec::new(),
+            Levels::default(),
+        ) else {
             panic!("{culprit} is refused")
         };
         assert_eq!(
@@ -178,6 +225,7 @@ fn a_batch_of_other_columns_is_refused() {
         &csv(CsvOptions::default()),
         every_type().schema(),
         Vec::new(),
+        Levels::default(),
     )
     .unwrap();
     let other = encoder.encode(&[texts(&[Some("a")])], BlockPosition::First);

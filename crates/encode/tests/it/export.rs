@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use domain::{Compression, CsvOptions, JsonLayout, JsonOptions, Output, ParquetCompression};
-use encode::{Assembler, BlockPosition, Encoder};
+use encode::{Assembler, BlockPosition, Encoder, Levels};
 
 use crate::fixtures::parquet;
 
@@ -39,7 +39,7 @@ pub(crate) fn csv(compression: Compression) -> Output {
 
 pub(crate) fn encoder(output: &Output, schema: &SchemaRef) -> Encoder {
     let metadata = vec![("export.dataset".to_owned(), "logs".to_owned())];
-    Encoder::new(output, schema.clone(), metadata).expect("the types are known")
+    Encoder::new(output, schema.clone(), metadata, Levels::default()).expect("the types are known")
 }
 
 /// What happens to an export besides blocks.

@@ -17,7 +17,7 @@ use arrow::datatypes::{
 use domain::{
     Compression, CsvOptions, JsonLayout, JsonOptions, Output, ParquetCompression, ParquetOptions,
 };
-use encode::{BlockPosition, Encoder};
+use encode::{BlockPosition, Encoder, Levels};
 
 pub(crate) fn csv(options: CsvOptions) -> Output {
     Output::Csv {
@@ -41,8 +41,19 @@ pub(crate) fn parquet(compression: ParquetCompression) -> Output {
 
 /// Makes a file of blocks, one a batch.
 pub(crate) fn file(output: &Output, schema: &Arc<Schema>, batches: &[RecordBatch]) -> Vec<u8> {
+    file_at(Levels::default(), output, schema, batches)
+}
+
+/// The same, compressed at other levels.
+pub(crate) fn file_at(
+    levels: Levels,
+    output: &Output,
+    schema: &Arc<Schema>,
+    batches: &[RecordBatch],
+) -> Vec<u8> {
     let metadata = vec![("export.dataset".to_owned(), "logs".to_owned())];
-    let encoder = Encoder::new(output, schema.clone(), metadata).expect("the types are known");
+    let encoder =
+        Encoder::new(output, schema.clone(), metadata, levels).expect("the types are known");
     let mut assembler = encoder.assembler();
     let mut file = Vec::new();
     for (index, batch) in batches.iter().enumerate() {

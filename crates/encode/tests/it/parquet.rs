@@ -11,7 +11,7 @@ use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, TimeUnit, UInt64Type};
 use bytes::Bytes;
 use domain::ParquetCompression;
-use encode::{BlockPosition, EncodeError, Encoder};
+use encode::{BlockPosition, EncodeError, Encoder, Levels};
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection, RowSelector,
 };
@@ -30,7 +30,7 @@ fn open(file: Vec<u8>) -> ParquetRecordBatchReaderBuilder<Bytes> {
         .expect("the file has a footer and a page index")
 }
 
-fn read(file: Vec<u8>) -> RecordBatch {
+pub(crate) fn read(file: Vec<u8>) -> RecordBatch {
     let reader = open(file).build().expect("the file can be read");
     let schema = reader.schema();
     let batches: Vec<_> = reader
@@ -167,7 +167,8 @@ fn seconds_are_milliseconds_also_inside_of_lists() {
 fn seconds_that_no_millisecond_can_hold_are_an_error() {
     let seconds = TimestampSecondArray::from(vec![i64::MAX]).with_timezone("UTC");
     let rows = batch(vec![("time", Arc::new(seconds))]);
-    let encoder = Encoder::new(&parquet(ZSTD), rows.schema(), Vec::new()).unwrap();
+    let encoder =
+        Encoder::new(&parquet(ZSTD), rows.schema(), Vec::new(), Levels::default()).unwrap();
     let result = encoder.encode(&[rows], BlockPosition::First);
     assert!(matches!(result, Err(EncodeError::Parquet(_))));
 }

@@ -10,7 +10,7 @@ use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::{Field, Int32Type, SchemaRef};
 use bytes::Bytes;
 use domain::ParquetCompression;
-use encode::{BlockPosition, Encoder};
+use encode::{BlockPosition, Encoder, Levels};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::basic::{Encoding, PageType};
 use parquet::file::metadata::PageIndexPolicy;
@@ -28,7 +28,8 @@ fn file(batches: &[RecordBatch], order: Option<&[(usize, usize)]>) -> Bytes {
 
 fn file_of(schema: SchemaRef, batches: &[RecordBatch], order: Option<&[(usize, usize)]>) -> Bytes {
     let output = parquet(ParquetCompression::Zstd);
-    let encoder = Encoder::new(&output, schema, Vec::new()).expect("known types");
+    let encoder =
+        Encoder::new(&output, schema, Vec::new(), Levels::default()).expect("known types");
     let position = BlockPosition::First;
     let block = match order {
         None => encoder.encode(batches, position),

@@ -62,7 +62,12 @@ impl<'a> Attempt<'a> {
             .resolve(&job.request, job.organization)
             .map_err(PipelineError::Dataset)?;
         let limits = pipeline.read_limits(&job.request);
-        let encoder = Encoder::new(&job.request.output, query.schema(), file_metadata(lease))?;
+        let encoder = Encoder::new(
+            &job.request.output,
+            query.schema(),
+            file_metadata(lease),
+            pipeline.config.levels(),
+        )?;
         let encoder = Arc::new(encoder);
         let fingerprint = resume::fingerprint(&query, lease, limits.block);
 

@@ -14,8 +14,13 @@ use arrow::datatypes::{
 };
 
 use crate::error::EncodeError;
-use crate::json::{JsonStrings, Quotes, Strings, write_string};
+use crate::json::{Quotes, write_string};
 use crate::scalar::{Float, Number, Plain};
+use crate::written::{Strings, Written};
+
+/// How often each text of a dictionary is there, about, if it is to be written once for all rows. Blocks
+/// that are sorted can take a few rows each of the same batch.
+const REPEATED: usize = 8;
 
 /// A column, at the top of a batch or inside of another column.
 pub(crate) struct Column {
@@ -48,10 +53,8 @@ pub(crate) enum Text {
     Dictionary {
         keys: ScalarBuffer<i32>,
         values: Box<Text>,
-        /// The values as JSON strings, once they are asked for.
-        json: JsonStrings,
-        /// The values as cells of CSV, once they are asked for.
-        cells: OnceCell<Strings>,
+        /// The values as they are written, if there are few of them.
+        written: Option<Written>,
     },
 }
 
@@ -164,8 +167,8 @@ impl Text {
                 Self::Dictionary {
                     keys: dictionary.keys().values().clone(),
                     values: Box::new(Self::new(dictionary.values())?),
-                    json: JsonStrings::default(),
-                    cells: OnceCell::new(),
+                    written: (dictionary.values().len() <= dictionary.len() / REPEATED)
+                        .then(Written::default),
                 }
             }
             other => return Err(Unsupported(other.clone())),
@@ -180,14 +183,30 @@ impl Text {
         }
     }
 
-    /// Writes the text of a row that is not NULL as a JSON string. Those of a dictionary are escaped
-    /// once, and then copied for each row.
+    /// Writes the text of a row that is not NULL as a JSON string.
     pub(crate) fn write_json<Q: Quotes>(&self, row: usize, out: &mut Vec<u8>) {
+        self.write(row, Q::of, write_string::<Q>, out);
+    }
+
+    /// Writes the text of a row that is not NULL. Those of a dictionary are written once, to `place`, and
+    /// then copied for each row.
+    pub(crate) fn write(
+        &self,
+        row: usize,
+        place: impl Fn(&Written) -> &OnceCell<Strings>,
+        write: impl Fn(&str, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
         match self {
             Self::Dictionary {
-                keys, values, json, ..
-            } => out.extend_from_slice(json.all::<Q>(values).get(keys[row].as_usize())),
-            text => write_string::<Q>(text.value(row), out),
+                keys,
+                values,
+                written: Some(written),
+            } => {
+                let strings = place(written).get_or_init(|| Strings::of(values, write));
+                out.extend_from_slice(strings.get(keys[row].as_usize()));
+            }
+            text => write(text.value(row), out),
         }
     }
 

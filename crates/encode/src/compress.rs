@@ -6,7 +6,7 @@ use deflate::Gzip;
 use domain::Compression;
 use zstd::Encoder as ZstdEncoder;
 
-use crate::levels::{GzipLevel, Levels};
+use crate::levels::Levels;
 use crate::libdeflate::Libdeflate;
 
 /// How much text is a gzip member. Larger ones are not smaller in sum: deflate looks back 32 KiB.
@@ -49,9 +49,9 @@ impl Compressed {
         let compressor = match codec.compression {
             Compression::None => Compressor::None,
             Compression::Gzip => Compressor::Gzip {
-                gzip: match levels.gzip {
-                    GzipLevel::Fast => GzipBy::Deflate(Gzip::new()),
-                    GzipLevel::Libdeflate(level) => GzipBy::Libdeflate(Libdeflate::new(level)?),
+                gzip: match levels.gzip.of_libdeflate() {
+                    None => GzipBy::Deflate(Gzip::new()),
+                    Some(level) => GzipBy::Libdeflate(Libdeflate::new(level)?),
                 },
                 members: Vec::new(),
             },
@@ -70,6 +70,10 @@ impl Compressed {
     /// Compresses one piece of text.
     pub(crate) fn of(text: &[u8], codec: TextCodec) -> io::Result<Vec<u8>> {
         let mut compressed = Self::new(codec)?;
+        if let Compressor::Zstd(encoder) = &mut compressed.compressor {
+            // It takes no more memory than so much text needs.
+            encoder.set_pledged_src_size(Some(text.len() as u64))?;
+        }
         compressed.text.extend_from_slice(text);
         compressed.finish()
     }

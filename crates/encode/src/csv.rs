@@ -5,11 +5,11 @@
 //! quoted, so readers that look at the quotes tell an empty text from NULL even if the NULL text
 //! is empty. Maps, lists and structs are JSON, always in quotes.
 
-use arrow::datatypes::{ArrowNativeType as _, Schema};
+use arrow::datatypes::Schema;
 use domain::CsvOptions;
 
-use crate::column::{Column, Text, Values};
-use crate::json::{Doubled, Strings, write_present};
+use crate::column::{Column, Values};
+use crate::json::{Doubled, write_present};
 use crate::scalar::NonFinite;
 
 /// Writes rows as lines.
@@ -65,17 +65,10 @@ impl CsvRows {
 
     fn write_cell(&self, values: &Values, row: usize, out: &mut Vec<u8>) {
         match values {
-            Values::Text(Text::Dictionary {
-                keys,
-                values,
-                cells,
-                ..
-            }) => {
+            Values::Text(text) => {
                 let write = |text: &str, out: &mut Vec<u8>| self.write_text_cell(text, out);
-                let cells = cells.get_or_init(|| Strings::of(values, write));
-                out.extend_from_slice(cells.get(keys[row].as_usize()));
+                text.write(row, |written| &written.csv, write, out);
             }
-            Values::Text(text) => self.write_text_cell(text.value(row), out),
             Values::Number(numbers) => self.write_scalar(out, |out| numbers.write(row, out)),
             Values::Float(floats) => {
                 self.write_scalar(out, |out| floats.write(row, NonFinite::Named, out));

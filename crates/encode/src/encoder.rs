@@ -161,7 +161,8 @@ impl Encoder {
     /// without any it begins the file.
     ///
     /// The encoder must be made as the one that began the file was: of the same output, columns and
-    /// metadata. The rest of the file is then, byte for byte, what that one would have written.
+    /// metadata. The rest of the file is then, byte for byte, what that one would have written; with
+    /// other levels, it has the same rows.
     ///
     /// # Errors
     ///

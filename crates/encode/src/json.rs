@@ -6,8 +6,9 @@ use std::ops::Range;
 use arrow::array::StringArray;
 use arrow::datatypes::{ArrowNativeType as _, Schema};
 
-use crate::column::{Column, Text, Values, range};
+use crate::column::{Column, Values, range};
 use crate::scalar::NonFinite;
+use crate::written::{Strings, Written};
 
 /// How a quotation mark is written.
 pub(crate) trait Quotes {
@@ -15,7 +16,7 @@ pub(crate) trait Quotes {
     const MARK: &'static [u8];
 
     /// Returns the place for strings with this mark.
-    fn of(strings: &JsonStrings) -> &OnceCell<Strings>;
+    fn of(written: &Written) -> &OnceCell<Strings>;
 }
 
 /// As it is.
@@ -24,8 +25,8 @@ pub(crate) struct Bare;
 impl Quotes for Bare {
     const MARK: &'static [u8] = b"\"";
 
-    fn of(strings: &JsonStrings) -> &OnceCell<Strings> {
-        &strings.bare
+    fn of(written: &Written) -> &OnceCell<Strings> {
+        &written.json
     }
 }
 
@@ -35,45 +36,8 @@ pub(crate) struct Doubled;
 impl Quotes for Doubled {
     const MARK: &'static [u8] = b"\"\"";
 
-    fn of(strings: &JsonStrings) -> &OnceCell<Strings> {
-        &strings.doubled
-    }
-}
-
-/// Texts that are written again and again, as JSON strings.
-#[derive(Default)]
-pub(crate) struct JsonStrings {
-    bare: OnceCell<Strings>,
-    doubled: OnceCell<Strings>,
-}
-
-/// Texts as they are written, one behind the other.
-pub(crate) struct Strings {
-    bytes: Vec<u8>,
-    /// Where each begins, and where the last ends.
-    bounds: Vec<usize>,
-}
-
-impl JsonStrings {
-    /// Returns the strings of `texts`, which are the same each time.
-    pub(crate) fn all<Q: Quotes>(&self, texts: &Text) -> &Strings {
-        Q::of(self).get_or_init(|| Strings::of(texts, write_string::<Q>))
-    }
-}
-
-impl Strings {
-    /// Writes each of some texts.
-    pub(crate) fn of(texts: &Text, write: impl Fn(&str, &mut Vec<u8>)) -> Self {
-        let (mut bytes, mut bounds) = (Vec::new(), vec![0]);
-        for index in 0..texts.len() {
-            write(texts.value(index), &mut bytes);
-            bounds.push(bytes.len());
-        }
-        Self { bytes, bounds }
-    }
-
-    pub(crate) fn get(&self, index: usize) -> &[u8] {
-        &self.bytes[self.bounds[index]..self.bounds[index + 1]]
+    fn of(written: &Written) -> &OnceCell<Strings> {
+        &written.quoted_json
     }
 }
 

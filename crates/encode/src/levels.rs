@@ -12,18 +12,13 @@ pub struct Levels {
     pub zstd: ZstdLevel,
 }
 
-/// How hard lines are compressed into gzip.
+/// How hard lines are compressed into gzip: 0 stands for the crate `deflate`, which has but one way, and
+/// 6 to 12 are libdeflate's levels. Its lower ones take longer and make larger files than 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u8")]
-pub enum GzipLevel {
-    /// By the crate `deflate`, which has but one way. The level 0 of a configuration.
-    #[default]
-    Fast,
-    /// By libdeflate, on one of its levels from 1 to 12.
-    Libdeflate(u8),
-}
+pub struct GzipLevel(u8);
 
-/// A level of zstd, 1 to 12. Higher ones take memory that a worker does not have for each thread.
+/// A level of zstd, 1 to 9: the last takes 17 MiB for each thread that encodes, and 12 would take 53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u8")]
 pub struct ZstdLevel(u8);
@@ -32,10 +27,10 @@ pub struct ZstdLevel(u8);
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LevelError {
     /// Of gzip.
-    #[error("gzip has the levels 0 to 12")]
+    #[error("gzip has the levels 0 and 6 to 12")]
     Gzip,
     /// Of zstd.
-    #[error("zstd has the levels 1 to 12 here")]
+    #[error("zstd has the levels 1 to 9 here")]
     Zstd,
 }
 
@@ -44,10 +39,16 @@ impl TryFrom<u8> for GzipLevel {
 
     fn try_from(level: u8) -> Result<Self, LevelError> {
         match level {
-            0 => Ok(Self::Fast),
-            1..=12 => Ok(Self::Libdeflate(level)),
+            0 | 6..=12 => Ok(Self(level)),
             _ => Err(LevelError::Gzip),
         }
+    }
+}
+
+impl GzipLevel {
+    /// The level of libdeflate, where that compresses.
+    pub(crate) fn of_libdeflate(self) -> Option<u8> {
+        (self.0 > 0).then_some(self.0)
     }
 }
 
@@ -70,7 +71,7 @@ impl TryFrom<u8> for ZstdLevel {
 
     fn try_from(level: u8) -> Result<Self, LevelError> {
         match level {
-            1..=12 => Ok(Self(level)),
+            1..=9 => Ok(Self(level)),
             _ => Err(LevelError::Zstd),
         }
     }

@@ -47,6 +47,7 @@ mod text_column;
 mod text_map;
 mod texts;
 mod time;
+mod written;
 
 pub use assembler::Assembler;
 pub use checkpoint::CheckpointError;

@@ -12,8 +12,9 @@ use zstd::zstd_safe::CParameter;
 use crate::levels::ZstdLevel;
 use crate::libdeflate::Libdeflate;
 
-/// How many bits of a hash the table of zstd has on its first level, instead of 13 or 14: all of the table stays near the
-/// processor, which takes a sixth off the time and adds a hundredth to the size.
+/// How many bits of a hash the table of zstd has on its first level, for pages that would have 13 and
+/// more: all of the table stays near the processor, which takes a sixth off the time and adds a
+/// hundredth to the size.
 const ZSTD_HASH_BITS: u32 = 11;
 
 /// The level of gzip where the `parquet` crate compresses, 0 to 9.
@@ -51,7 +52,7 @@ impl PageCodec {
             ParquetCompression::Gzip => Self::Gzip(Libdeflate::new(DEFLATE_LEVEL)?),
             ParquetCompression::Zstd => {
                 let mut zstd = Zstd::new(level.get())?;
-                if level == ZstdLevel::default() {
+                if level.get() == 1 {
                     zstd.set_parameter(CParameter::HashLog(ZSTD_HASH_BITS))?;
                 }
                 Self::Zstd(zstd)

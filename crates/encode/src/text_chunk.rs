@@ -113,8 +113,9 @@ impl<'a> TextChunk<'a> {
         }
     }
 
-    /// Begins some rows, which do not cross a multiple of [`AT_ONCE`]. In each of them come [lists](Self::list) where there can be more
-    /// than one value, and then for each value [NULL](Self::null) or a text for a [slot](Self::slot).
+    /// Begins some rows, which do not cross a multiple of [`AT_ONCE`]. In each of them come
+    /// [lists](Self::list) where there can be more than one value, and then for each value
+    /// [NULL](Self::null) or a text for a [slot](Self::slot).
     pub(crate) fn begin(&mut self, rows: usize) -> Result<(), ParquetError> {
         if self.page.rows.is_multiple_of(AT_ONCE) {
             self.make_room()?;

@@ -9,7 +9,7 @@ use parquet::errors::ParquetError;
 use crate::column::range;
 use crate::rows::Rows;
 use crate::text_chunk::TextChunk;
-use crate::texts::{Keys, Last, Texts};
+use crate::texts::{Indexes, Last, Texts};
 
 /// The maps of some rows.
 pub(crate) struct TextMap<'a> {
@@ -23,7 +23,7 @@ struct Piece<'a> {
     maps: &'a MapArray,
     keys: Texts<'a>,
     values: Texts<'a>,
-    /// For each text that stands for keys, its last value.
+    /// For each text of the dictionary that the keys are in, its last value.
     last: Vec<Option<Last<'a>>>,
 }
 
@@ -47,7 +47,7 @@ impl<'a> TextMap<'a> {
 
     /// Writes the values.
     pub(crate) fn write_values(&mut self, chunk: &mut TextChunk<'_>) -> Result<(), ParquetError> {
-        self.write(chunk, |piece, entries, chunk| match piece.keys.keys() {
+        self.write(chunk, |piece, entries, chunk| match piece.keys.indexes() {
             Some(keys) => piece
                 .values
                 .add_values(entries, keys, &mut piece.last, chunk),
@@ -89,7 +89,7 @@ impl<'a> Piece<'a> {
         Some(Self {
             maps,
             values: Texts::new(maps.values())?,
-            last: vec![None; keys.keys().map_or(0, Keys::count)],
+            last: vec![None; keys.indexes().map_or(0, Indexes::distinct)],
             keys,
         })
     }

@@ -15,12 +15,12 @@ const UNKNOWN: u32 = u32::MAX;
 pub(crate) struct Texts<'a> {
     nulls: Option<NullBuffer>,
     values: &'a StringArray,
-    dictionary: Option<Keys<'a>>,
+    dictionary: Option<Indexes<'a>>,
 }
 
-/// What stands for the texts of an array in an Arrow dictionary.
-pub(crate) struct Keys<'a> {
-    keys: &'a [i32],
+/// Which text of an Arrow dictionary each text of an array is.
+pub(crate) struct Indexes<'a> {
+    indexes: &'a [i32],
     /// For each text of that dictionary, its place in the one of the column chunk.
     places: Vec<u32>,
 }
@@ -32,9 +32,9 @@ pub(crate) struct Last<'a> {
     place: u32,
 }
 
-impl Keys<'_> {
-    /// Returns how many texts there are that keys can stand for.
-    pub(crate) fn count(&self) -> usize {
+impl Indexes<'_> {
+    /// Returns how many texts the Arrow dictionary has.
+    pub(crate) fn distinct(&self) -> usize {
         self.places.len()
     }
 }
@@ -49,11 +49,11 @@ impl<'a> Texts<'a> {
             {
                 let array = array.as_dictionary::<Int32Type>();
                 let values = array.values().as_string::<i32>();
-                let keys = Keys {
-                    keys: array.keys().values(),
+                let indexes = Indexes {
+                    indexes: array.keys().values(),
                     places: vec![UNKNOWN; values.len()],
                 };
-                (values, Some(keys))
+                (values, Some(indexes))
             }
             _ => return None,
         };
@@ -69,25 +69,28 @@ impl<'a> Texts<'a> {
         self.each(rows, chunk, Self::put);
     }
 
-    /// Adds the values of maps to a chunk. What a key had last time it often has again, so that is noted,
-    /// for each text that stands for keys.
+    /// Adds the values of maps to a chunk. What a key had last time it often has again, so that is noted
+    /// for each text of the dictionary that the keys are in.
     pub(crate) fn add_values(
         &mut self,
         rows: Range<usize>,
-        keys: &Keys<'_>,
+        keys: &Indexes<'_>,
         last: &mut [Option<Last<'a>>],
         chunk: &mut TextChunk<'_>,
     ) {
         self.each(rows, chunk, |texts, rows, slot| match slot {
             Slot::Coded(dictionary, out) if texts.dictionary.is_none() => {
-                for (row, key) in rows.clone().zip(&keys.keys[rows]) {
+                for (row, key) in rows.clone().zip(&keys.indexes[rows]) {
                     let text = texts.text(row);
                     let last = &mut last[key.as_usize()];
                     let place = match last {
                         Some(last) if last.text == text => last.place,
-                        _ => dictionary.place(text),
+                        last => {
+                            let place = dictionary.place(text);
+                            *last = Some(Last { text, place });
+                            place
+                        }
                     };
-                    *last = Some(Last { text, place });
                     out.push(place);
                 }
             }
@@ -117,27 +120,27 @@ impl<'a> Texts<'a> {
 
     fn put(&mut self, rows: Range<usize>, mut slot: Slot<'_>) {
         match (&mut self.dictionary, &mut slot) {
-            (Some(Keys { keys, places }), Slot::Coded(dictionary, out)) => {
-                for key in &keys[rows] {
-                    let key = key.as_usize();
-                    if places[key] == UNKNOWN {
-                        places[key] = dictionary.place(self.values.value(key).as_bytes());
+            (Some(Indexes { indexes, places }), Slot::Coded(dictionary, out)) => {
+                for index in &indexes[rows] {
+                    let index = index.as_usize();
+                    if places[index] == UNKNOWN {
+                        places[index] = dictionary.place(self.values.value(index).as_bytes());
                     }
-                    out.push(places[key]);
+                    out.push(places[index]);
                 }
             }
             _ => rows.for_each(|row| slot.put(self.text(row))),
         }
     }
 
-    /// Returns what stands for the texts, if anything does.
-    pub(crate) fn keys(&self) -> Option<&Keys<'a>> {
+    /// Returns which text of an Arrow dictionary each is, where they come in one.
+    pub(crate) fn indexes(&self) -> Option<&Indexes<'a>> {
         self.dictionary.as_ref()
     }
 
     fn text(&self, row: usize) -> &'a [u8] {
         let index = match &self.dictionary {
-            Some(Keys { keys, .. }) => keys[row].as_usize(),
+            Some(Indexes { indexes, .. }) => indexes[row].as_usize(),
             None => row,
         };
         self.values.value(index).as_bytes()

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, DictionaryArray, RecordBatch, StringArray};
+use arrow::datatypes::Int32Type;
 use csv::ReaderBuilder;
 use domain::CsvOptions;
 use proptest::prelude::*;
@@ -179,9 +180,16 @@ prop_compose! {
         -> Vec<Vec<Option<String>>> { cells }
 }
 
-fn batch_of(columns: &[Vec<Option<String>>]) -> RecordBatch {
+/// Makes a batch, `times` as long as the cells of the columns.
+fn batch_of(columns: &[Vec<Option<String>>], times: usize, in_dictionaries: bool) -> RecordBatch {
     let columns = columns.iter().enumerate().map(|(index, cells)| {
-        let array: ArrayRef = Arc::new(StringArray::from(cells.clone()));
+        let cells = vec![&cells[..]; times].concat();
+        let array: ArrayRef = if in_dictionaries {
+            let cells = cells.iter().map(Option::as_deref);
+            Arc::new(cells.collect::<DictionaryArray<Int32Type>>())
+        } else {
+            Arc::new(StringArray::from(cells))
+        };
         (format!("c{index}"), array, true)
     });
     RecordBatch::try_from_iter_with_nullable(columns).expect("columns are equally long")
@@ -194,13 +202,15 @@ proptest! {
         delimiter in delimiter(),
         null in prop_oneof![Just(""), Just("NULL"), Just("\\N"), Just("a,b"), Just("\"")],
         escape_formulas: bool,
+        times in prop_oneof![Just(1_usize), Just(10)],
+        in_dictionaries: bool,
     ) {
-        let batch = batch_of(&columns);
+        let batch = batch_of(&columns, times, in_dictionaries);
         let file = text_file(&csv(options(delimiter, null, escape_formulas)), &batch);
         let records = read(file.as_bytes(), delimiter);
         prop_assert_eq!(records.len(), batch.num_rows() + 1);
         for (row, record) in records[1..].iter().enumerate() {
-            let expected: Vec<String> = columns.iter().map(|cells| match &cells[row] {
+            let expected: Vec<String> = columns.iter().map(|cells| match &cells[row % cells.len()] {
                 None => null.to_owned(),
                 Some(text) if escape_formulas && text.starts_with(['=', '+', '-', '@', '\t', '\r']) =>
                     format!("'{text}"),
@@ -212,7 +222,7 @@ proptest! {
 
     #[test]
     fn blocks_do_not_show(columns in awkward_rows(), lengths in prop::collection::vec(0_usize..5, 0..4)) {
-        let batch = batch_of(&columns);
+        let batch = batch_of(&columns, 1, false);
         let output = csv(CsvOptions::default());
         let whole = text_file(&output, &batch);
         let blocks = file(&output, batch.schema_ref(), &split(&batch, &lengths));

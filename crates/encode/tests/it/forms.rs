@@ -8,11 +8,12 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
+use domain::{CsvOptions, JsonLayout};
 use encode::{BlockPosition, EncodeError, EncodedBlock, Encoder};
 use proptest::prelude::*;
 
 use crate::export::{encoder, outputs};
-use crate::fixtures::{every_type, split};
+use crate::fixtures::{batch, csv, every_type, json, map, split, text_file};
 
 /// Puts each text into a dictionary.
 fn in_dictionaries(array: &ArrayRef) -> ArrayRef {
@@ -87,6 +88,22 @@ fn bytes_in_order(encoder: &Encoder, batches: &[RecordBatch], order: &[(usize, u
         .encode_in_order(batches, order, BlockPosition::First)
         .expect("the rows can be encoded");
     file(encoder, block)
+}
+
+#[test]
+fn a_null_in_a_map_does_not_show_in_others() {
+    let quotes: &[_] = &[("key", Some("plain")), ("quote", Some("a \"b\" \\ c"))];
+    let plain: &[_] = &[("key", Some("plain"))];
+    let null: &[_] = &[("key", None)];
+    let rows = |maps: &[_]| batch(vec![("map", Arc::new(map(maps)))]);
+    let all_there = rows(&[Some(quotes), Some(plain)]);
+    let one_is_not = rows(&[Some(quotes), Some(plain), Some(null)]);
+    for output in [csv(CsvOptions::default()), json(JsonLayout::Lines)] {
+        let expected = text_file(&output, &one_is_not);
+        let lines = text_file(&output, &all_there);
+        assert!(expected.starts_with(&lines), "{lines}");
+        assert!(lines.contains("plain") && lines.len() < expected.len());
+    }
 }
 
 proptest! {

@@ -83,7 +83,7 @@ fn maps(
 ) -> ArrayRef {
     let fields = vec![
         Field::new("key", keys.data_type().clone(), false),
-        Field::new("value", values.data_type().clone(), true),
+        Field::new("value", values.data_type().clone(), values.null_count() > 0),
     ];
     let entries = StructArray::new(fields.into(), vec![keys, values], None);
     let field = Field::new("key_value", entries.data_type().clone(), false);
@@ -254,13 +254,24 @@ proptest! {
         let values: ArrayRef = Arc::new(values);
         let column: ArrayRef = Arc::new(StringArray::from(texts.clone()));
         let nulls: NullBuffer = texts.iter().map(Option::is_some).collect();
-        let rows = |keys: &ArrayRef, values: &ArrayRef, column: &ArrayRef| batch(vec![
-            ("text", column.clone()),
-            ("map", maps(&lengths, None, keys.clone(), values.clone())),
-            ("maybe", maps(&lengths, Some(nulls.clone()), keys.clone(), values.clone())),
-        ]);
-        let plain = rows(&keys, &values, &column);
-        let coded = rows(&in_dictionary(&keys), &in_dictionary(&values), &in_dictionary(&column));
+        let all_there = strings(texts.iter().map(|text| text.clone().unwrap_or_default()));
+        let rows = |keys: &ArrayRef, values: &ArrayRef, column: &ArrayRef, all_there: &ArrayRef| {
+            let columns = [
+                ("text", column.clone(), true),
+                ("map", maps(&lengths, None, keys.clone(), values.clone()), true),
+                ("maybe", maps(&lengths, Some(nulls.clone()), keys.clone(), values.clone()), true),
+                ("all there", all_there.clone(), false),
+                ("all maps there", maps(&lengths, None, keys.clone(), keys.clone()), false),
+            ];
+            RecordBatch::try_from_iter_with_nullable(columns).expect("columns are equally long")
+        };
+        let plain = rows(&keys, &values, &column, &all_there);
+        let coded = rows(
+            &in_dictionary(&keys),
+            &in_dictionary(&values),
+            &in_dictionary(&column),
+            &in_dictionary(&all_there),
+        );
         let batches = split(&plain, &cuts);
         let mut order: Vec<_> = batches
             .iter()

@@ -71,7 +71,8 @@ const MOST_BEGINNINGS: u64 = 10;
 const GONE: &str = "the upload is gone, or one of its parts";
 
 /// Stands for everything besides the slices that the bytes of a file depend on: a file can only be
-/// continued where all of it is the same.
+/// continued where all of it is the same. Levels of compression are none of it, since a file can have
+/// blocks of several.
 pub(super) fn fingerprint(query: &Query, lease: &Lease, blocks: BlockLimits) -> String {
     let output = &lease.claim().job.request.output;
     let parts = [

@@ -13,7 +13,7 @@ pub struct Levels {
 }
 
 /// How hard lines are compressed into gzip: 0 stands for the crate `deflate`, which has but one way, and
-/// 6 to 12 are libdeflate's levels. Its lower ones take longer and make larger files than 0.
+/// 4 to 12 are libdeflate's levels. Its lower ones take longer and make larger files than 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "u8")]
 pub struct GzipLevel(u8);
@@ -27,7 +27,7 @@ pub struct ZstdLevel(u8);
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum LevelError {
     /// Of gzip.
-    #[error("gzip has the levels 0 and 6 to 12")]
+    #[error("gzip has the levels 0 and 4 to 12")]
     Gzip,
     /// Of zstd.
     #[error("zstd has the levels 1 to 9 here")]
@@ -39,7 +39,7 @@ impl TryFrom<u8> for GzipLevel {
 
     fn try_from(level: u8) -> Result<Self, LevelError> {
         match level {
-            0 | 6..=12 => Ok(Self(level)),
+            0 | 4..=12 => Ok(Self(level)),
             _ => Err(LevelError::Gzip),
         }
     }

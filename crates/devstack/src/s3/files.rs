@@ -1,10 +1,15 @@
 //! The files that `s3s-fs` keeps of an object.
 
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use s3s::crypto::{Checksum as _, Md5};
+use serde_json::json;
+
+use super::part_file::{PartFile, hex};
 
 /// Where the parts of an object are.
 pub(super) struct Files {
@@ -23,6 +28,23 @@ impl Files {
             metadata: beside("metadata"),
             checksums: beside("internal"),
         }
+    }
+
+    /// Makes parts the bytes of the object, and tells its `ETag`, which is the MD5 of their MD5s.
+    pub(super) fn fill(
+        &self,
+        parts: impl ExactSizeIterator<Item = PartFile>,
+    ) -> io::Result<String> {
+        let count = parts.len();
+        let mut md5 = Md5::new();
+        let mut bytes = File::create(&self.bytes)?;
+        for part in parts {
+            md5.update(&part.md5);
+            io::copy(&mut File::open(&part.path)?, &mut bytes)?;
+        }
+        let etag = format!("{}-{count}", hex(&md5.finalize()));
+        fs::write(&self.checksums, json!({ "e_tag": etag }).to_string())?;
+        Ok(etag)
     }
 
     /// Makes an object of a new name of them. Who sees it sees all of it.

@@ -16,8 +16,7 @@ use tokio::io::{AsyncWriteExt as _, BufWriter};
 #[derive(Debug)]
 pub(super) struct PartFile {
     pub(super) path: TempPath,
-    /// The MD5 of the bytes, in hexadecimal.
-    pub(super) etag: String,
+    pub(super) md5: [u8; 16],
     pub(super) size_bytes: u64,
     pub(super) last_modified: Timestamp,
 }
@@ -41,10 +40,14 @@ impl PartFile {
         let last_modified = metadata.modified().map_err(S3Error::internal_error)?;
         Ok(Self {
             path,
-            etag: hex(&md5.finalize()),
+            md5: md5.finalize(),
             size_bytes: metadata.len(),
             last_modified: last_modified.into(),
         })
+    }
+
+    pub(super) fn etag(&self) -> String {
+        hex(&self.md5)
     }
 
     /// Moves the bytes to where nothing is yet.
@@ -55,7 +58,7 @@ impl PartFile {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing into a string cannot fail.
         let _ = write!(text, "{byte:02x}");

@@ -23,7 +23,7 @@ impl Uploads {
             let parts = upload.parts.range(after.saturating_add(1)..);
             let parts = parts.map(|(number, part)| {
                 Ok(Part {
-                    e_tag: Some(ETag::Strong(part.etag.clone())),
+                    e_tag: Some(ETag::Strong(part.etag())),
                     last_modified: Some(part.last_modified.clone()),
                     part_number: Some(*number),
                     size: Some(i64::try_from(part.size_bytes).map_err(S3Error::internal_error)?),

@@ -1,20 +1,21 @@
 //! Multipart uploads as S3 has them.
 //!
-//! Those of `s3s-fs` take no gaps between part numbers and any `ETag`, cannot be listed and answer
-//! `AccessDenied` once they are gone. It is left with the making of the object out of the parts.
+//! Those of `s3s-fs` take no gaps between part numbers and any `ETag`, cannot be listed, answer
+//! `AccessDenied` once they are gone, and are slow to complete.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use s3s::dto::{
     AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CompletedMultipartUpload, CompletedPart,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, Timestamp, UploadPartInput,
+    CompleteMultipartUploadOutput, CompletedPart, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, ETag, PutObjectInput, Timestamp, UploadPartInput,
     UploadPartOutput,
 };
-use s3s::{S3, S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s::{Body, S3, S3Error, S3Request, S3Response, S3Result, s3_error};
 use s3s_fs::FileSystem;
 use tempfile::TempPath;
 use uuid::Uuid;
@@ -106,7 +107,7 @@ impl Uploads {
         self.with(&bucket, &key, &upload_id, |_| Ok(()))?;
         let body = body.ok_or_else(|| s3_error!(IncompleteBody))?;
         let part = PartFile::receive(&self.root, body).await?;
-        let etag = part.etag.clone();
+        let etag = part.etag();
         // The upload may be gone by now, and then so is the part.
         self.with(&bucket, &key, &upload_id, |upload| {
             // No two files have one name, so that dropping one never removes another.
@@ -128,7 +129,7 @@ impl Uploads {
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
         let named = request.input.multipart_upload.clone();
         let named = named.and_then(|named| named.parts).unwrap_or_default();
-        let upload = {
+        let mut upload = {
             let input = &request.input;
             let mut open = self.open();
             let upload = find(&mut open, &input.bucket, &input.key, &input.upload_id)?;
@@ -137,8 +138,10 @@ impl Uploads {
             open.remove(&input.upload_id)
                 .ok_or_else(|| s3_error!(NoSuchUpload))?
         };
+        let numbers: BTreeSet<_> = named.iter().filter_map(|part| part.part_number).collect();
+        upload.parts.retain(|number, _| numbers.contains(number));
         // Once it has begun it goes on, also when the client hangs up.
-        tokio::spawn(self.clone().make_object(request, upload, named))
+        tokio::spawn(self.clone().make_object(request, upload))
             .await
             .map_err(S3Error::internal_error)?
     }
@@ -155,67 +158,39 @@ impl Uploads {
         Ok(S3Response::new(AbortMultipartUploadOutput::default()))
     }
 
-    /// Makes an object of the named parts.
+    /// Makes an object of the parts of an upload, and shows it when it is whole.
+    ///
+    /// `s3s-fs` would read all parts again to hash them, on one core, where S3 answers at once. It writes an
+    /// empty object, with all that is kept beside the bytes, and the bytes come in here.
     async fn make_object(
         self,
         request: S3Request<CompleteMultipartUploadInput>,
         upload: Upload,
-        named: Vec<CompletedPart>,
     ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let (bucket, key) = (request.input.bucket.clone(), request.input.key.clone());
-        let made = request.input.upload_id.clone();
-        let output = self.put_together(request, upload, named, &made).await?;
-        let from = Files::of(&self.root, MAKING, &made);
-        from.move_to(&Files::of(&self.root, &bucket, &key))
-            .map_err(S3Error::internal_error)?;
+        let CompleteMultipartUploadInput {
+            bucket,
+            key,
+            upload_id,
+            ..
+        } = request.input.clone();
+        let empty = empty_object(upload.request.clone(), &upload_id);
+        let empty = request.map_input(|_| empty);
+        self.objects.put_object(empty).await?;
+        let made = Files::of(&self.root, MAKING, &upload_id);
+        let object = Files::of(&self.root, &bucket, &key);
+        let etag = tokio::task::spawn_blocking(move || {
+            let etag = made.fill(upload.parts.into_values())?;
+            made.move_to(&object)?;
+            io::Result::Ok(etag)
+        });
+        let etag = etag.await.map_err(S3Error::internal_error)?;
+        let etag = etag.map_err(S3Error::internal_error)?;
         Ok(S3Response::new(CompleteMultipartUploadOutput {
             bucket: Some(bucket),
             key: Some(key),
-            e_tag: output.e_tag,
+            e_tag: Some(ETag::Strong(etag)),
             ..CompleteMultipartUploadOutput::default()
         }))
-    }
-
-    /// Hands the named parts to `s3s-fs`, numbered as it wants them, in an upload of its own.
-    ///
-    /// It makes a name of a file of the key and the id of an upload, which together are too long for a file
-    /// system when the key is one of ours. So the object gets the key `made` for now.
-    async fn put_together(
-        &self,
-        request: S3Request<CompleteMultipartUploadInput>,
-        mut upload: Upload,
-        named: Vec<CompletedPart>,
-        made: &str,
-    ) -> S3Result<CompleteMultipartUploadOutput> {
-        let create = request.clone().map_input(|_| CreateMultipartUploadInput {
-            bucket: MAKING.to_owned(),
-            key: made.to_owned(),
-            ..upload.request.clone()
-        });
-        let created = self.objects.create_multipart_upload(create).await?;
-        let id = created.output.upload_id.unwrap_or_default();
-        let mut parts = Vec::new();
-        for (mut part, number) in named.into_iter().zip(1..) {
-            let file = part.part_number.and_then(|old| upload.parts.remove(&old));
-            let file = file.ok_or_else(|| s3_error!(InvalidPart))?;
-            let name = format!(".upload_id-{id}.part-{number}");
-            let path = self.root.join(name);
-            file.path.persist(path).map_err(S3Error::internal_error)?;
-            part.part_number = Some(number);
-            parts.push(part);
-        }
-        let renumbered = request.map_input(|input| CompleteMultipartUploadInput {
-            bucket: MAKING.to_owned(),
-            key: made.to_owned(),
-            upload_id: id,
-            multipart_upload: Some(CompletedMultipartUpload { parts: Some(parts) }),
-            ..input
-        });
-        let completed = self.objects.complete_multipart_upload(renumbered).await?;
-        match completed.output.future {
-            Some(end) => end.await,
-            None => Ok(completed.output),
-        }
     }
 
     /// Does something with an open upload.
@@ -245,6 +220,24 @@ fn find<'a>(
         .ok_or_else(|| s3_error!(NoSuchUpload))
 }
 
+/// An object with the properties of an upload. Its key is short: `s3s-fs` makes names of files of keys.
+fn empty_object(upload: CreateMultipartUploadInput, key: &str) -> PutObjectInput {
+    PutObjectInput {
+        bucket: MAKING.to_owned(),
+        key: key.to_owned(),
+        body: Some(Body::empty().into()),
+        metadata: upload.metadata,
+        cache_control: upload.cache_control,
+        content_disposition: upload.content_disposition,
+        content_encoding: upload.content_encoding,
+        content_language: upload.content_language,
+        content_type: upload.content_type,
+        expires: upload.expires,
+        website_redirect_location: upload.website_redirect_location,
+        ..PutObjectInput::default()
+    }
+}
+
 /// Checks that the named parts can become an object.
 fn check(upload: &Upload, named: &[CompletedPart]) -> S3Result<()> {
     let (Some(last), true) = (
@@ -263,7 +256,7 @@ fn check(upload: &Upload, named: &[CompletedPart]) -> S3Result<()> {
             .and_then(|number| upload.parts.get(&number))
             .filter(|uploaded| {
                 let etag = part.e_tag.as_ref();
-                etag.is_some_and(|etag| etag.value() == uploaded.etag)
+                etag.is_some_and(|etag| etag.value() == uploaded.etag())
             })
             .ok_or_else(|| s3_error!(InvalidPart))?;
         if uploaded.size_bytes < SMALLEST_BYTES && part.part_number != last.part_number {

@@ -14,6 +14,9 @@ use tokio::task::JoinHandle;
 use super::{BUCKET, PART, Server, Upload, code};
 use crate::support::{eventually, http};
 
+/// The MD5 of the MD5s of [`PART`] times `a`, once more `b` and ten times `c`.
+const ETAG: &str = "\"70099f99f206a09d50cab43d5c57469e-3\"";
+
 /// Counts the files of uploads that the server has.
 fn part_files(server: &Server) -> Result<usize> {
     let mut files = 0;
@@ -41,7 +44,11 @@ fn named(number: i32, etag: &str) -> CompletedPart {
 async fn numbers_may_have_gaps_and_parts_may_be_left_out() -> Result<()> {
     let server = Server::start().await?;
     let create = server.client.create_multipart_upload().bucket(BUCKET);
-    let create = create.key("dir/key").content_type("text/csv");
+    let create = create
+        .key("dir/key")
+        .content_type("text/csv")
+        .content_disposition("attachment; filename=\"logs.csv\"")
+        .metadata("rows", "3");
     let upload = Upload {
         client: server.client.clone(),
         key: "dir/key".to_owned(),
@@ -64,7 +71,14 @@ async fn numbers_may_have_gaps_and_parts_may_be_left_out() -> Result<()> {
     let expected = [vec![b'a'; PART], vec![b'b'; PART + 1], vec![b'c'; 10]].concat();
     assert!(content(&server, "dir/key").await? == expected);
     let head = server.client.head_object().bucket(BUCKET).key("dir/key");
-    assert_eq!(head.send().await?.content_type(), Some("text/csv"));
+    let head = head.send().await?;
+    assert_eq!(head.content_type(), Some("text/csv"));
+    assert_eq!(
+        head.content_disposition(),
+        Some("attachment; filename=\"logs.csv\"")
+    );
+    assert_eq!(head.metadata().unwrap()["rows"], "3");
+    assert_eq!(head.e_tag(), Some(ETAG));
     assert_eq!(part_files(&server)?, 0);
     Ok(())
 }

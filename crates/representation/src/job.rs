@@ -45,6 +45,7 @@ pub struct JobRepresentation<'a> {
     #[schema(value_type = Option<Uuid>)]
     schedule_id: Option<ScheduleId>,
     rows_exported: u64,
+    /// About how many rows there are, once they have been counted.
     rows_estimated: Option<u64>,
     /// The file, if it is the only one.
     file: Option<File<'a>>,

@@ -3,6 +3,7 @@
 //! Where a block ends depends on the rows alone and not on the batches they came in, so reading
 //! the same rows again gives the same blocks.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -10,7 +11,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{ArrowNativeType, DataType, Int32Type};
 use arrow::error::ArrowError;
 
-use crate::sort::{Sorted, gather};
+use crate::sort::{Room, Sorted, gather};
 
 /// How large a block may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +36,45 @@ impl BlockLimits {
 #[derive(Clone, Debug)]
 pub struct Block {
     /// The batches that have the rows.
-    pub batches: Arc<[RecordBatch]>,
+    pub batches: Arc<HeldBatches>,
     /// Which of the rows, and in which order, each by its batch and its place in that. Without it,
     /// all of them as they stand.
     pub order: Option<Vec<(usize, usize)>>,
 }
 
+/// Batches, and the room that was taken for them.
+#[derive(Debug)]
+pub struct HeldBatches {
+    batches: Vec<RecordBatch>,
+    _room: Option<Room>,
+}
+
+impl From<Vec<RecordBatch>> for HeldBatches {
+    fn from(batches: Vec<RecordBatch>) -> Self {
+        Self {
+            batches,
+            _room: None,
+        }
+    }
+}
+
+impl Deref for HeldBatches {
+    type Target = [RecordBatch];
+
+    fn deref(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+}
+
 impl Block {
+    /// Makes a block of all rows of some batches, as they stand.
+    pub fn of(batches: Vec<RecordBatch>) -> Self {
+        Self {
+            batches: Arc::new(batches.into()),
+            order: None,
+        }
+    }
+
     /// Returns how many rows there are.
     pub fn rows(&self) -> usize {
         match &self.order {
@@ -62,7 +95,7 @@ impl Block {
             });
         }
         let (mut kept, mut rest, mut left) = (Vec::new(), Vec::new(), rows);
-        for batch in &*self.batches {
+        for batch in self.batches.iter() {
             let (all, here) = (batch.num_rows(), left.min(batch.num_rows()));
             left -= here;
             if here > 0 {
@@ -72,11 +105,9 @@ impl Block {
                 rest.push(batch.slice(here, all - here));
             }
         }
-        self.batches = kept.into();
-        Some(Self {
-            batches: rest.into(),
-            order: None,
-        })
+        // No room was taken for them: those for which it was stand in an order.
+        *self = Self::of(kept);
+        Some(Self::of(rest))
     }
 }
 
@@ -149,7 +180,10 @@ impl Cutter {
             order.extend((0..batch.num_rows()).map(|row| (number, row)));
         }
         batches.extend(sorted.batches);
-        let batches: Arc<[_]> = batches.into();
+        let batches = Arc::new(HeldBatches {
+            batches,
+            _room: sorted.room,
+        });
         let block = |order| Block {
             batches: Arc::clone(&batches),
             order: Some(order),
@@ -182,10 +216,7 @@ impl Cutter {
     /// Returns the last block, if there are rows for one.
     pub(crate) fn take(&mut self) -> Option<Block> {
         let batches = self.take_batches();
-        (!batches.is_empty()).then(|| Block {
-            batches: batches.into(),
-            order: None,
-        })
+        (!batches.is_empty()).then(|| Block::of(batches))
     }
 
     fn take_batches(&mut self) -> Vec<RecordBatch> {

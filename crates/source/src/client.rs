@@ -62,7 +62,7 @@ impl ClickHouse {
         self.execute(self.client.query_raw("SELECT 1")).await
     }
 
-    /// Stops the queries that may still run for something that was [read](Self::read) under this
+    /// Stops the queries that may still run for something that was [read](crate::SliceReader::read) under this
     /// id, such as something whose reader is gone.
     ///
     /// # Errors

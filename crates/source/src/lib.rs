@@ -28,7 +28,7 @@ mod sort;
 mod sql;
 mod value;
 
-pub use blocks::{Block, BlockLimits};
+pub use blocks::{Block, BlockLimits, HeldBatches};
 pub use catalogue::{Catalogue, CatalogueError, OTEL_PRESET, TELEMETRYFLOW_PRESET};
 pub use client::ClickHouse;
 pub use config::ClickHouseConfig;
@@ -39,4 +39,4 @@ pub use exception::Exception;
 pub use plan::{Plan, PlanOptions};
 pub use preset::DatasetsConfig;
 pub use query::Query;
-pub use read::{Blocks, ReadLimits, Slice};
+pub use read::{Blocks, ReadLimits, Slice, SliceReader};

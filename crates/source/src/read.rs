@@ -2,17 +2,19 @@
 //! neither waits for the other and the asynchronous runtime never decodes.
 //!
 //! In the order of storage a slice is one query. In the order of time it is several, one after the
-//! other, each of a range whose rows are sorted in memory while the next ones are read.
+//! other, each of a range whose rows are sorted in memory. While the rows of one are encoded the next one
+//! is read; the one after that waits until they are gone.
 
 use std::cell::Cell;
 use std::iter;
 use std::num::NonZeroU64;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use domain::TimeRange;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::answer::Answer;
@@ -33,14 +35,17 @@ const CHUNKS_AHEAD: usize = 8;
 /// as long as looking at some twenty.
 const MOST_READ: u64 = 8;
 
-/// What one reading may hold in memory.
+/// How many ranges may be in memory that are sorted here.
+const RANGES: usize = 2;
+
+/// What the reading of a query may hold in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadLimits {
     /// How large a block may be.
     pub block: BlockLimits,
     /// Up to how many bytes, roughly, rows are sorted here. ClickHouse sorts where more rows have the
-    /// same time. In memory is up to three times as much: rows that wait for the encoders, those that
-    /// are handed on, and those that are read meanwhile.
+    /// same time. In memory is up to twice as much: rows that are handed on until the last of them is
+    /// encoded, and those that are read meanwhile.
     pub sort_bytes: usize,
 }
 
@@ -51,40 +56,68 @@ pub struct Slice {
     pub range: TimeRange,
     /// About how many rows there are.
     pub rows: u64,
-    /// What a row took in memory when a slice of the same query was read, if one was: [`Blocks::row_bytes`].
-    pub row_bytes: Option<NonZeroU64>,
+}
+
+/// Reads the slices of a query, one at a time: whoever keeps the blocks of one holds up the next.
+pub struct SliceReader {
+    shared: Arc<Shared>,
+}
+
+/// What its slices share.
+struct Shared {
+    clickhouse: ClickHouse,
+    query: Query,
+    limits: ReadLimits,
+    /// Room for ranges that are sorted here.
+    ranges: Arc<Semaphore>,
+    /// What a row took in memory in the last slice that was sorted here, and 0 before.
+    row_bytes: AtomicU64,
 }
 
 /// The rows of a slice, block by block. Dropping it ends the query.
 pub struct Blocks {
     receiver: mpsc::Receiver<Block>,
-    /// Ends when all was read and decoded, or could not be, with what a row takes in memory.
-    task: JoinHandle<Result<Option<NonZeroU64>, SourceError>>,
+    /// Ends when all was read and decoded, or could not be.
+    task: JoinHandle<Result<(), SourceError>>,
     state: State,
 }
 
 enum State {
     Running,
-    Whole(Option<NonZeroU64>),
+    Whole,
     Failed,
 }
 
 impl ClickHouse {
-    /// Starts reading the rows of a slice in order.
-    ///
-    /// Its queries are called `query_id` and a number in the server's log. None may run already.
-    pub fn read(&self, query: &Query, slice: Slice, query_id: &str, limits: ReadLimits) -> Blocks {
-        let (blocks, receiver) = mpsc::channel(1);
-        let reading = Reading {
+    /// Returns what reads the rows of a query.
+    pub fn reader(&self, query: &Query, limits: ReadLimits) -> SliceReader {
+        let shared = Shared {
             clickhouse: self.clone(),
             query: query.clone(),
-            slice,
-            query_id: query_id.to_owned(),
-            queries: AtomicUsize::new(0),
             limits: ReadLimits {
                 sort_bytes: limits.sort_bytes.min(MOST_BYTES),
                 ..limits
             },
+            ranges: Arc::new(Semaphore::new(RANGES)),
+            row_bytes: AtomicU64::new(0),
+        };
+        SliceReader {
+            shared: Arc::new(shared),
+        }
+    }
+}
+
+impl SliceReader {
+    /// Starts reading the rows of a slice in order.
+    ///
+    /// Its queries are called `query_id` and a number in the server's log. None may run already.
+    pub fn read(&self, slice: Slice, query_id: &str) -> Blocks {
+        let (blocks, receiver) = mpsc::channel(1);
+        let reading = Reading {
+            shared: Arc::clone(&self.shared),
+            slice,
+            query_id: query_id.to_owned(),
+            queries: AtomicUsize::new(0),
             blocks,
         };
         Blocks {
@@ -113,21 +146,13 @@ impl Blocks {
                     .map_err(SourceError::Stopped)
                     .flatten();
                 self.state = match &outcome {
-                    Ok(row_bytes) => State::Whole(*row_bytes),
+                    Ok(()) => State::Whole,
                     Err(_) => State::Failed,
                 };
-                outcome.map(|_| None)
+                outcome.map(|()| None)
             }
-            State::Whole(_) => Ok(None),
+            State::Whole => Ok(None),
             State::Failed => Err(SourceError::Truncated),
-        }
-    }
-
-    /// Returns what a row took in memory, about, once the whole slice was read, if rows were sorted here.
-    pub fn row_bytes(&self) -> Option<NonZeroU64> {
-        match self.state {
-            State::Whole(row_bytes) => row_bytes,
-            State::Running | State::Failed => None,
         }
     }
 }
@@ -141,13 +166,11 @@ impl Drop for Blocks {
 
 /// A slice that is being read.
 struct Reading {
-    clickhouse: ClickHouse,
-    query: Query,
+    shared: Arc<Shared>,
     slice: Slice,
     query_id: String,
     /// How many queries there were.
     queries: AtomicUsize,
-    limits: ReadLimits,
     blocks: mpsc::Sender<Block>,
 }
 
@@ -159,31 +182,24 @@ enum Piece {
 }
 
 impl Reading {
-    async fn run(self) -> Result<Option<NonZeroU64>, SourceError> {
-        let cutter = Cutter::new(self.limits.block);
-        let (mut cutter, row_bytes) = match self.query.sort_keys() {
+    async fn run(self) -> Result<(), SourceError> {
+        let cutter = Cutter::new(self.shared.limits.block);
+        let mut cutter = match self.shared.query.sort_keys() {
             Some(keys) => self.sort(&keys, cutter).await?,
-            None => (self.pass_on(self.slice.range, cutter).await?, None),
+            None => self.pass_on(self.slice.range, cutter).await?,
         };
         if let Some(block) = cutter.take() {
             self.send(block).await;
         }
-        Ok(row_bytes)
+        Ok(())
     }
 
-    /// Reads range after range and hands on the rows of one while the next is read. Returns also what a
-    /// row takes in memory.
-    async fn sort(
-        &self,
-        keys: &SortKeys,
-        mut cutter: Cutter,
-    ) -> Result<(Cutter, Option<NonZeroU64>), SourceError> {
-        let Slice {
-            range,
-            rows,
-            row_bytes,
-        } = self.slice;
-        let mut pace = Pace::new(range, rows, row_bytes, self.limits.sort_bytes);
+    /// Reads range after range and hands on the rows of one while the next is read.
+    async fn sort(&self, keys: &SortKeys, mut cutter: Cutter) -> Result<Cutter, SourceError> {
+        let Slice { range, rows } = self.slice;
+        let row_bytes = &self.shared.row_bytes;
+        let known = NonZeroU64::new(row_bytes.load(Ordering::Relaxed));
+        let mut pace = Pace::new(range, rows, known, self.shared.limits.sort_bytes);
         let (mut sorted_bytes, mut sorted_rows) = (0, 0);
         let mut next = self.piece(keys, &mut pace).await?;
         while let Some((range, piece)) = next {
@@ -199,11 +215,10 @@ impl Reading {
             cutter = handed_on?;
             next = ahead?;
         }
-        let row_bytes = sorted_bytes.checked_div(sorted_rows);
-        Ok((
-            cutter,
-            row_bytes.and_then(|bytes| NonZeroU64::new(bytes as u64)),
-        ))
+        if let Some(bytes) = sorted_bytes.checked_div(sorted_rows) {
+            row_bytes.store(bytes as u64, Ordering::Relaxed);
+        }
+        Ok(cutter)
     }
 
     async fn piece(
@@ -222,7 +237,7 @@ impl Reading {
                 return Ok(Some((range, Piece::Sorted(sorted))));
             }
             if !pace.shorten(range) {
-                pace.advance(range, self.limits.sort_bytes);
+                pace.advance(range, self.shared.limits.sort_bytes);
                 return Ok(Some((range, Piece::TooLarge)));
             }
             metrics::shortened();
@@ -243,10 +258,11 @@ impl Reading {
     }
 
     async fn rows_to_look_at(&self, range: TimeRange) -> Result<u64, SourceError> {
-        let patience = self.clickhouse.first_timeout();
+        let patience = self.shared.clickhouse.first_timeout();
         let looking = self
+            .shared
             .clickhouse
-            .rows_to_look_at(&self.query, range, patience);
+            .rows_to_look_at(&self.shared.query, range, patience);
         looking.await
     }
 
@@ -256,12 +272,14 @@ impl Reading {
         range: TimeRange,
         keys: &SortKeys,
     ) -> Result<Option<Sorted>, SourceError> {
-        let mut sorter = Sorter::new(keys.clone(), self.limits.sort_bytes);
-        let statement = sql::unordered_rows(&self.query, range, &keys.hidden);
+        // It is never closed.
+        let room = Arc::clone(&self.shared.ranges).acquire_owned().await.ok();
+        let mut sorter = Sorter::new(keys.clone(), self.shared.limits.sort_bytes, room);
+        let statement = sql::unordered_rows(&self.shared.query, range, &keys.hidden);
         let Some(answer) = self.ask(statement, range).await? else {
             return sorter.finish().map(Some);
         };
-        let schema = self.query.schema_with(&keys.hidden);
+        let schema = self.shared.query.schema_with(&keys.hidden);
         let collect = move |decoder: Decoder, mut chunks: Chunks| {
             let fits = Cell::new(true);
             let chunks = iter::from_fn(|| fits.get().then(|| chunks.blocking_recv()).flatten());
@@ -305,7 +323,7 @@ impl Reading {
     /// Hands on the rows of a range in the order in which ClickHouse sends them. Returns the cutter
     /// with those that make no whole block.
     async fn pass_on(&self, range: TimeRange, mut cutter: Cutter) -> Result<Cutter, SourceError> {
-        let statement = sql::rows(&self.query, range);
+        let statement = sql::rows(&self.shared.query, range);
         let Some(answer) = self.ask(statement, range).await? else {
             return Ok(cutter);
         };
@@ -319,7 +337,7 @@ impl Reading {
             })?;
             Ok(cutter)
         };
-        answer.decode(self.query.schema(), cut).await
+        answer.decode(self.shared.query.schema(), cut).await
     }
 
     async fn send(&self, block: Block) {
@@ -335,7 +353,7 @@ impl Reading {
     ) -> Result<Option<BegunAnswer>, SourceError> {
         let number = self.queries.fetch_add(1, Ordering::Relaxed);
         let query_id = format!("{}-{number}", self.query_id);
-        let mut answer = self.clickhouse.ask(statement, &query_id).await?;
+        let mut answer = self.shared.clickhouse.ask(statement, &query_id).await?;
         let Some(first) = answer.chunk().await? else {
             return self.nothing(range).await.map(|()| None);
         };
@@ -346,8 +364,9 @@ impl Reading {
     /// Believes an answer of no bytes if there are no rows: ClickHouse packs nothing into nothing.
     async fn nothing(&self, range: TimeRange) -> Result<(), SourceError> {
         let counts: Vec<u64> = self
+            .shared
             .clickhouse
-            .fetch_all(sql::count(&self.query, range))
+            .fetch_all(sql::count(&self.shared.query, range))
             .await?;
         if counts.iter().any(|rows| *rows > 0) {
             return Err(SourceError::Truncated);

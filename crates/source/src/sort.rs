@@ -11,6 +11,7 @@ use arrow::compute::{SortOptions, cast, interleave};
 use arrow::datatypes::TimestampNanosecondType;
 use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::blocks::{Batches, bytes_of_all, bytes_of_each};
 use crate::error::SourceError;
@@ -38,7 +39,11 @@ pub(crate) struct Sorter {
     bytes: usize,
     /// How many bytes there may be.
     most_bytes: usize,
+    room: Option<Room>,
 }
+
+/// The right to hold rows in memory, until it is dropped.
+pub(crate) type Room = OwnedSemaphorePermit;
 
 /// Rows in the order of time.
 pub(crate) struct Sorted {
@@ -50,15 +55,18 @@ pub(crate) struct Sorted {
     pub(crate) order: Vec<(usize, usize)>,
     /// The bytes of all that was read.
     pub(crate) bytes: usize,
+    /// Taken for the batches.
+    pub(crate) room: Option<Room>,
 }
 
 impl Sorter {
-    pub(crate) fn new(keys: SortKeys, most_bytes: usize) -> Self {
+    pub(crate) fn new(keys: SortKeys, most_bytes: usize, room: Option<Room>) -> Self {
         Self {
             keys,
             batches: Batches::default(),
             bytes: 0,
             most_bytes,
+            room,
         }
     }
 
@@ -100,6 +108,7 @@ impl Sorter {
             batches,
             order: rows.into_iter().map(|(_, row)| row).collect(),
             bytes: self.bytes,
+            room: self.room,
         })
     }
 }

@@ -173,7 +173,7 @@ impl Uploads {
             upload_id,
             ..
         } = request.input.clone();
-        let empty = empty_object(upload.request.clone(), &upload_id);
+        let empty = empty_object(upload.request, &upload_id);
         let empty = request.map_input(|_| empty);
         self.objects.put_object(empty).await?;
         let made = Files::of(&self.root, MAKING, &upload_id);

@@ -29,7 +29,7 @@ fn cut(whole: &RecordBatch, sizes: &[usize], limits: BlockLimits) -> Vec<RecordB
     blocks.extend(cutter.take());
     let blocks = blocks.iter();
     blocks
-        .map(|block| concat_batches(&whole.schema(), &*block.batches).unwrap())
+        .map(|block| concat_batches(&whole.schema(), block.batches.iter()).unwrap())
         .collect()
 }
 
@@ -76,10 +76,10 @@ proptest! {
         let order: Vec<_> = places
             .flat_map(|(number, batch)| (0..batch.num_rows()).map(move |row| (number, row)))
             .collect();
-        let mut kept = Block { batches: batches.into(), order: sorted.then_some(order) };
+        let mut kept = Block { batches: Arc::new(batches.into()), order: sorted.then_some(order) };
         let rows = |block: &Block| match &block.order {
             Some(order) => gather_all(&block.batches, order).unwrap(),
-            None => concat_batches(&whole.schema(), &*block.batches).unwrap(),
+            None => concat_batches(&whole.schema(), block.batches.iter()).unwrap(),
         };
         let all = rows(&kept);
         let rest = kept.split_off(at);
@@ -129,9 +129,12 @@ fn many_small_batches_become_few() {
         assert!(cutter.push(&whole.slice(row, 1)).is_empty());
     }
     let block = cutter.take().unwrap();
-    let batches = &*block.batches;
+    let batches = &block.batches;
     assert!(batches.len() < 100, "{} batches", batches.len());
-    assert_eq!(concat_batches(&whole.schema(), batches).unwrap(), whole);
+    assert_eq!(
+        concat_batches(&whole.schema(), batches.iter()).unwrap(),
+        whole
+    );
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn keys() -> SortKeys {
 
 /// Sorts rows that come in batches of these sizes, over and over.
 fn sorted(rows: &[Row], sizes: &[usize]) -> Sorted {
-    let mut sorter = Sorter::new(keys(), usize::MAX);
+    let mut sorter = Sorter::new(keys(), usize::MAX, None);
     let mut rest = rows;
     for size in sizes.iter().cycle() {
         let (now, later) = rest.split_at((*size).min(rest.len()));
@@ -113,7 +113,7 @@ fn what_is_left_of_one_answer_joins_the_next_of_another_form() {
             hidden: Vec::new(),
             places: vec![2, 1],
         };
-        let mut sorter = Sorter::new(all_in_file, usize::MAX);
+        let mut sorter = Sorter::new(all_in_file, usize::MAX, None);
         sorter.push(batch);
         sorter.finish().unwrap()
     };
@@ -137,14 +137,14 @@ fn more_bytes_than_allowed_do_not_fit() {
     let rows: Vec<Row> = (0..100)
         .map(|number| (number, "k".repeat(100), 0))
         .collect();
-    let mut sorter = Sorter::new(keys(), 25_000);
+    let mut sorter = Sorter::new(keys(), 25_000, None);
     assert!(sorter.push(batch(&rows)));
     assert!(!sorter.push(batch(&rows)));
 }
 
 #[test]
 fn no_rows_are_in_order() {
-    let sorted = Sorter::new(keys(), 0).finish().unwrap();
+    let sorted = Sorter::new(keys(), 0, None).finish().unwrap();
     assert!(sorted.order.is_empty());
     let mut cutter = Cutter::new(BlockLimits { rows: 1, bytes: 1 });
     assert!(cutter.push_sorted(sorted, true).unwrap().is_empty());

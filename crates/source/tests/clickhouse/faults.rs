@@ -300,13 +300,12 @@ async fn dropping_the_blocks_ends_the_query() {
     let slice = Slice {
         range: query.range(),
         rows: ROWS,
-        row_bytes: None,
     };
     for _ in 0..3 {
         // The id is free again once the query before has ended.
         let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
         loop {
-            let mut blocks = source.read(&query, slice, &query_id, LIMITS);
+            let mut blocks = source.reader(&query, LIMITS).read(slice, &query_id);
             match blocks.next().await {
                 Ok(block) => break assert!(block.is_some()),
                 Err(error) if tokio::time::Instant::now() > deadline => panic!("{error}"),

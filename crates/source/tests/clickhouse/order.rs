@@ -1,10 +1,16 @@
 //! Rows come in the order of time, and in the same blocks, whatever it takes.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::UInt64Type;
 use serde_json::json;
-use source::{BlockLimits, ClickHouse, Query, ReadLimits, Slice};
+use source::{Block, BlockLimits, ClickHouse, Query, ReadLimits, Slice};
+use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::support::{Database, blocks};
 
@@ -123,7 +129,6 @@ fn whole(query: &Query, rows: u64) -> Slice {
     Slice {
         range: query.range(),
         rows,
-        row_bytes: None,
     }
 }
 
@@ -157,6 +162,32 @@ async fn the_same_rows_make_the_same_blocks() {
         assert!(all[0].len() > 4);
         assert!(all.iter().all(|blocks| *blocks == all[0]), "{order}");
     }
+}
+
+#[tokio::test]
+async fn no_third_range_comes_before_the_first_is_gone() {
+    let database = numbers().await;
+    let query = database.query("numbers_in_one_order", &json!({"columns": ["number"]}));
+    let limits = ReadLimits {
+        block: BlockLimits { rows: 500, ..BLOCK },
+        sort_bytes: 1_000_000,
+    };
+    let reader = database.source().reader(&query, limits);
+    let mut blocks = reader.read(whole(&query, ROWS), &Uuid::new_v4().to_string());
+    let mut held = Vec::new();
+    while let Ok(block) = timeout(Duration::from_secs(1), blocks.next()).await {
+        held.push(block.unwrap().expect("not all rows have room"));
+    }
+    let ranges = |blocks: &[Block]| {
+        let ranges = blocks.iter().map(|block| Arc::as_ptr(&block.batches));
+        ranges.collect::<HashSet<_>>().len()
+    };
+    assert!(ranges(&held) <= 2, "{} ranges", ranges(&held));
+    let mut rows: usize = held.drain(..).map(|block| block.rows()).sum();
+    while let Some(block) = blocks.next().await.unwrap() {
+        rows += block.rows();
+    }
+    assert_eq!(rows as u64, ROWS);
 }
 
 #[tokio::test]

@@ -146,7 +146,6 @@ pub(crate) async fn read(
     let slice = Slice {
         range: slice,
         rows: 0,
-        row_bytes: None,
     };
     let blocks = blocks(source, query, slice, LIMITS).await?;
     Ok(concat_batches(&query.schema(), &blocks).unwrap())
@@ -160,7 +159,7 @@ pub(crate) async fn blocks(
     limits: ReadLimits,
 ) -> Result<Vec<RecordBatch>, SourceError> {
     let query_id = Uuid::new_v4().to_string();
-    let mut read = source.read(query, slice, &query_id, limits);
+    let mut read = source.reader(query, limits).read(slice, &query_id);
     let mut blocks = Vec::new();
     while let Some(block) = read.next().await? {
         let block = whole(&block, &query.schema());

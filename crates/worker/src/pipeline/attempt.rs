@@ -87,8 +87,9 @@ impl<'a> Attempt<'a> {
                     columns: query.columns(),
                     service_version: env!("CARGO_PKG_VERSION").to_owned(),
                 };
-                lease.note(&Note::Contents(&contents)).await?;
-                let plan = self.plan(&query, fingerprint).await?;
+                let note = Note::Contents(&contents);
+                let noted = async { Ok(lease.note(&note).await?) };
+                let ((), plan) = tokio::try_join!(noted, self.plan(&query, fingerprint))?;
                 let files = FilesWriter::new(sink, lease.clone(), plan, Arc::clone(&encoder));
                 (files, Done::default())
             }
@@ -102,12 +103,11 @@ impl<'a> Attempt<'a> {
         // Room for one block less than may be in flight: the writer holds one more.
         let (blocks, in_order) = mpsc::channel(pipeline.config.blocks_in_flight() - 1);
         let reader = Reader {
-            pipeline,
+            pool: &pipeline.pool,
             lease,
             stop: &self.stops.soon,
-            query: &query,
+            source: pipeline.clickhouse.reader(&query, limits),
             encoder: &encoder,
-            limits,
             slice_rows: plan.rows_estimated / plan.slices.len().max(1) as u64,
             query_id: &self.query_id,
         };

@@ -55,10 +55,7 @@ mod tests {
     fn block(rows: usize) -> Block {
         let column: ArrayRef = Arc::new(UInt64Array::from(vec![0; rows]));
         let batch = RecordBatch::try_from_iter([("number", column)]).unwrap();
-        Block {
-            batches: [batch].into(),
-            order: None,
-        }
+        Block::of(vec![batch])
     }
 
     /// Returns the rows of the pieces of some blocks, and whether each begins a file.

@@ -78,6 +78,16 @@ impl Compressed {
         compressed.finish()
     }
 
+    /// Makes room for about so many bytes that will come out: text that grows to some ten megabytes piece
+    /// by piece is copied several times.
+    pub(crate) fn expect(&mut self, bytes: usize) {
+        match &mut self.compressor {
+            Compressor::None => self.text.reserve(bytes),
+            Compressor::Gzip { members, .. } => members.reserve(bytes),
+            Compressor::Zstd(encoder) => encoder.get_mut().reserve(bytes),
+        }
+    }
+
     /// Lets `write` append text.
     pub(crate) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
         write(&mut self.text);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::datatypes::Schema;
 use bytes::Bytes;
@@ -21,6 +22,8 @@ pub(crate) struct TextEncoder {
     lines: Lines,
     frame: Arc<Frame>,
     codec: TextCodec,
+    /// How large the last block was that was encoded: the next one will be about as large.
+    last_bytes: AtomicUsize,
 }
 
 enum Lines {
@@ -71,6 +74,7 @@ impl TextEncoder {
             lines,
             frame: Arc::new(frame),
             codec,
+            last_bytes: AtomicUsize::new(0),
         }
     }
 
@@ -80,6 +84,8 @@ impl TextEncoder {
         position: BlockPosition,
     ) -> Result<TextBlock, EncodeError> {
         let mut compressed = Compressed::new(self.codec)?;
+        let last_bytes = self.last_bytes.load(Ordering::Relaxed);
+        compressed.expect(last_bytes + last_bytes / 8);
         if position == BlockPosition::First {
             compressed.append(|out| out.extend_from_slice(&self.frame.open))?;
         }
@@ -99,10 +105,9 @@ impl TextEncoder {
             }
             Ok::<_, EncodeError>(())
         })?;
-        Ok(TextBlock {
-            bytes: compressed.finish()?,
-            position,
-        })
+        let bytes = compressed.finish()?;
+        self.last_bytes.store(bytes.len(), Ordering::Relaxed);
+        Ok(TextBlock { bytes, position })
     }
 
     pub(crate) fn file(&self) -> TextFile {

@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use arrow::row::{RowConverter, Rows, SortField};
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::blocks::{Batches, bytes_of_all, bytes_of_each};
+use crate::blocks::{Batches, bytes_of_each};
 use crate::error::SourceError;
 
 /// Rows of the same time that are compared together, about; what they are compared by is copied for it.
@@ -72,7 +72,7 @@ impl Sorter {
 
     /// Takes a batch. Returns false once there are more rows than can be sorted here.
     pub(crate) fn push(&mut self, batch: RecordBatch) -> bool {
-        self.bytes += bytes_of_all(&batch) + batch.num_rows() * ROW_BYTES;
+        self.bytes += batch.get_array_memory_size() + batch.num_rows() * ROW_BYTES;
         self.batches.push(batch);
         self.bytes <= self.most_bytes
     }

@@ -14,13 +14,15 @@ mod wrk;
 use std::fs;
 
 use anyhow::{Result, ensure};
+use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::cargo::{self, Binaries, Build};
 use crate::interrupt::or_interrupted;
-use crate::preset::Preset;
+use crate::preset::{Dataset, Day, Preset};
 use crate::stack::{self, Stack};
-use crate::terminal;
+use crate::tenants::BAKERY;
+use crate::terminal::{self, Step};
 
 const MIB: f64 = 1_048_576.0;
 
@@ -105,6 +107,26 @@ async fn on_stack<T>(measure: impl AsyncFnOnce(&Stack, &Binaries) -> Result<T>) 
     let measured = outcome?;
     stopped?;
     Ok(measured)
+}
+
+/// Fills in telemetry of one organization on one day, merged into one part a table as time does it: merges in
+/// the background would be in the way of whoever is measured first.
+async fn fill(stack: &Stack, dataset: Dataset, day: Day, rows: u64) -> Result<()> {
+    let step = Step::begin(format!(
+        "Fill in {} rows of {}",
+        HumanCount(rows),
+        dataset.name()
+    ));
+    let (clickhouse, preset) = (stack.clickhouse(), stack.preset());
+    preset
+        .seed(&clickhouse, Some(dataset), BAKERY.organization, day, rows)
+        .await?;
+    for (table, _) in preset.tables(dataset) {
+        let merge = format!("OPTIMIZE TABLE {table} FINAL");
+        clickhouse.query(&merge, &[]).await?;
+    }
+    step.done();
+    Ok(())
 }
 
 /// Writes what was measured to `target/bench`.

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::bench::rival::{self, Order};
 use crate::bench::usage::{cpu_seconds, peak_rss_mib};
-use crate::bench::{MIB, float, median, on_stack, save};
+use crate::bench::{MIB, fill, float, median, on_stack, save};
 use crate::cargo::Binaries;
 use crate::client::{Client, FileKind};
 use crate::preset::{Dataset, Day};
@@ -112,26 +112,6 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Vec<
     worker.stop(GRACE).await?;
     api.stop(GRACE).await?;
     Ok(comparisons)
-}
-
-async fn fill(stack: &Stack, dataset: Dataset, day: Day, rows: u64) -> Result<()> {
-    let step = Step::begin(format!(
-        "Fill in {} rows of {}",
-        HumanCount(rows),
-        dataset.name()
-    ));
-    let clickhouse = stack.clickhouse();
-    let preset = stack.preset();
-    preset
-        .seed(&clickhouse, Some(dataset), BAKERY.organization, day, rows)
-        .await?;
-    for (table, _) in preset.tables(dataset) {
-        // Merges in the background would be in the way of whoever comes first.
-        let merge = format!("OPTIMIZE TABLE {table} FINAL");
-        clickhouse.query(&merge, &[]).await?;
-    }
-    step.done();
-    Ok(())
 }
 
 /// What is exported.

@@ -9,7 +9,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 use sqlx::{Connection as _, PgConnection};
 
-use crate::bench::{on_stack, percentile, save};
+use crate::bench::{fill, on_stack, percentile, save};
 use crate::cargo::Binaries;
 use crate::client::FileKind;
 use crate::preset::{Dataset, Day};
@@ -68,20 +68,8 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 
 async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Measured> {
     let days: Vec<_> = (1..).map(Day).zip(args.rows.iter().copied()).collect();
-    let clickhouse = stack.clickhouse();
     for &(day, rows) in &days {
-        let step = Step::begin(format!("Fill in {} log rows", HumanCount(rows)));
-        stack
-            .preset()
-            .seed(
-                &clickhouse,
-                Some(Dataset::Logs),
-                BAKERY.organization,
-                day,
-                rows,
-            )
-            .await?;
-        step.done();
+        fill(stack, Dataset::Logs, day, rows).await?;
     }
     let (api, api_url) = stack.spawn_api(binaries).await?;
     let worker = stack.spawn_worker(binaries).await?;

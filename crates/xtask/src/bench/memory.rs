@@ -7,7 +7,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::bench::usage::peak_rss_mib;
-use crate::bench::{MIB, float, median, on_stack, save};
+use crate::bench::{MIB, fill, float, median, on_stack, save};
 use crate::cargo::Binaries;
 use crate::client::{FileKind, Job};
 use crate::preset::{Dataset, Day};
@@ -78,20 +78,8 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Vec<
         days.len() == sizes.len() && args.times > 0,
         "at most 30 sizes can be measured, each at least once"
     );
-    let clickhouse = stack.clickhouse();
     for (&day, &rows) in days.iter().zip(sizes) {
-        let step = Step::begin(format!("Fill in {} log rows", HumanCount(rows)));
-        let preset = stack.preset();
-        preset
-            .seed(
-                &clickhouse,
-                Some(Dataset::Logs),
-                BAKERY.organization,
-                day,
-                rows,
-            )
-            .await?;
-        step.done();
+        fill(stack, Dataset::Logs, day, rows).await?;
     }
 
     let (api, api_url) = stack.spawn_api(binaries).await?;

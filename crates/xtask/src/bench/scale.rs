@@ -5,12 +5,11 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use futures::future::try_join_all;
-use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::bench::rival::Order;
 use crate::bench::usage::cpu_seconds;
-use crate::bench::{float, median, on_stack, save};
+use crate::bench::{fill, float, median, on_stack, save};
 use crate::cargo::Binaries;
 use crate::client::{Client, FileKind};
 use crate::preset::{Dataset, Day};
@@ -128,20 +127,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 }
 
 async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Vec<Measured>> {
-    let step = Step::begin(format!("Fill in {} log rows", HumanCount(args.rows)));
-    let (clickhouse, organization) = (stack.clickhouse(), BAKERY.organization);
-    let preset = stack.preset();
-    preset
-        .seed(
-            &clickhouse,
-            Some(Dataset::Logs),
-            organization,
-            DAY,
-            args.rows,
-        )
-        .await?;
-    step.done();
-
+    fill(stack, Dataset::Logs, DAY, args.rows).await?;
     let (api, api_url) = stack.spawn_api(binaries).await?;
     let client = stack.client(&api_url, BAKERY)?;
     let settings = Setting::all(args)?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::bench::{median, on_stack, save};
+use crate::bench::{fill, median, on_stack, save};
 use crate::cargo::Binaries;
 use crate::client::FileKind;
 use crate::preset::{Dataset, Day};
@@ -68,13 +68,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 }
 
 async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Comparison> {
-    let step = Step::begin(format!("Fill in {} log rows", HumanCount(args.rows)));
-    let (clickhouse, organization) = (stack.clickhouse(), BAKERY.organization);
-    let (preset, logs) = (stack.preset(), Dataset::Logs);
-    preset
-        .seed(&clickhouse, Some(logs), organization, DAY, args.rows)
-        .await?;
-    step.done();
+    fill(stack, Dataset::Logs, DAY, args.rows).await?;
     let (api, api_url) = stack.spawn_api(binaries).await?;
     let worker = stack.spawn_worker(binaries).await?;
     let client = stack.client(&api_url, BAKERY)?;
@@ -86,7 +80,9 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Comp
         shell(stack).await?;
         let shell = started.elapsed().as_secs_f64();
         let started = Instant::now();
-        let id = client.request(logs, FileKind::CsvGz, false, DAY).await?;
+        let id = client
+            .request(Dataset::Logs, FileKind::CsvGz, false, DAY)
+            .await?;
         let file = client.completed(id, |_| ()).await?;
         let ours = started.elapsed().as_secs_f64();
         ensure!(file.rows == args.rows, "the file has {} rows", file.rows);

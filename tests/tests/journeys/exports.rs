@@ -33,6 +33,14 @@ pub(crate) fn plain() -> Value {
     json!({"format": "json", "compression": "none"})
 }
 
+/// Asks for the same in the order of storage: parts arrive while rows are read, which would have to be sorted
+/// first otherwise.
+pub(crate) fn plain_as_stored() -> Value {
+    let mut request = plain();
+    request["options"] = json!({"order": "storage"});
+    request
+}
+
 /// A world with a bucket and a mailbox of its own and many large rows, whose workers may read from a ClickHouse
 /// that is slow.
 pub(crate) struct Slow {

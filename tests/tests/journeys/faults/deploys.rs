@@ -6,7 +6,7 @@ use anyhow::Result;
 use devstack::{Service, Signal};
 use serde_json::Value;
 
-use crate::exports::{BYTES_PER_SECOND, SOON, Slow, ask, claimed, events, plain};
+use crate::exports::{BYTES_PER_SECOND, SOON, Slow, ask, claimed, events, plain, plain_as_stored};
 
 /// A poll that never helps.
 const NO_POLL: (&str, &str) = ("EXPORT__WORKER__POLL_INTERVAL_MS", "600000");
@@ -39,7 +39,7 @@ async fn a_worker_that_is_told_to_stop_ends_the_slice_that_it_reads() -> Result<
     let one_slice = ("EXPORT__PIPELINE__TARGET_SLICE_ROWS", "1000000");
     let mut worker = slow.slow_worker(&[one_slice]).await?;
     slow.clickhouse.throttle(BYTES_PER_SECOND);
-    let id = slow.api.accepted(&plain()).await?;
+    let id = slow.api.accepted(&plain_as_stored()).await?;
     slow.bucket.part_arrived().await?;
     worker.signal(Signal::Terminate)?;
     assert!(worker.wait(SOON).await?.success());

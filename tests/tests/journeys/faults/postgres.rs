@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::bucket::{Bucket, insert_bulk, proxy_before};
-use crate::exports::{check_file, plain};
+use crate::exports::{check_file, plain_as_stored};
 
 const ROWS: u64 = 10_000;
 
@@ -54,7 +54,7 @@ impl Journey {
     /// upload that Postgres was not told of in time is for the sweep.
     async fn slow_export(&self) -> Result<String> {
         self.clickhouse.throttle(2_000_000);
-        let id = self.api.accepted(&plain()).await?;
+        let id = self.api.accepted(&plain_as_stored()).await?;
         self.bucket.part_arrived().await?;
         Ok(id)
     }

@@ -6,7 +6,7 @@ use queue::{QueueConfig, Wakeups};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::exports::{Slow, TableLock, claimed, events, plain, until};
+use crate::exports::{Slow, TableLock, claimed, events, plain, plain_as_stored, until};
 
 #[tokio::test]
 async fn a_worker_that_dies_while_it_plans_leaves_the_job_as_it_was() -> Result<()> {
@@ -29,11 +29,9 @@ async fn a_worker_that_dies_in_its_first_slice_leaves_an_upload_to_go_on_in() ->
     let slow = Slow::new().await?;
     let one_slice = [("EXPORT__PIPELINE__TARGET_SLICE_ROWS", "1000000")];
     let first = slow.slow_worker(&one_slice).await?;
-    // Enough for parts, and not for all of them, unless rows had to be sorted first.
+    // Enough for parts, and not for all of them.
     slow.clickhouse.stall_after(12_000_000);
-    let mut request = plain();
-    request["options"] = json!({"order": "storage"});
-    let id = slow.api.accepted(&request).await?;
+    let id = slow.api.accepted(&plain_as_stored()).await?;
     slow.bucket.part_arrived().await?;
     first.kill().await?;
 

@@ -1,6 +1,7 @@
 //! What the handlers share.
 
 use std::error::Error;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,17 +27,20 @@ use crate::rate::RateLimits;
 use crate::scrape::Scrape;
 use crate::watch::Watchers;
 
-/// What the handlers share. Clones share it too.
+/// What the handlers share. It is cloned several times for each request, which costs a count each.
 #[derive(Clone)]
-pub struct App {
+pub struct App(Arc<Shared>);
+
+/// The parts of an [`App`].
+pub struct Shared {
     pub(crate) pool: PgPool,
     pub(crate) wakeups: Wakeups,
     pub(crate) sink: Sink,
-    pub(crate) catalogue: Arc<Catalogue>,
-    pub(crate) estimator: Arc<Estimator>,
-    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) estimator: Estimator,
+    pub(crate) verifier: Verifier,
     pub(crate) limits: LimitsConfig,
-    pub(crate) quotas: Arc<QuotasConfig>,
+    pub(crate) quotas: QuotasConfig,
     pub(crate) rates: RateLimits,
     pub(crate) webhooks: Webhooks,
     pub(crate) links: Links,
@@ -44,6 +48,14 @@ pub struct App {
     pub(crate) proxies: Proxies,
     pub(crate) ready_timeout: Duration,
     tasks: TaskTracker,
+}
+
+impl Deref for App {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
 }
 
 /// Everything in the configuration that makes no sense.
@@ -101,15 +113,15 @@ impl App {
             tasks.clone(),
             shutdown.soft.clone(),
         );
-        Ok(Self {
+        Ok(Self(Arc::new(Shared {
             pool,
             wakeups,
             sink,
-            catalogue: Arc::new(catalogue),
-            estimator: Arc::new(Estimator::new(clickhouse, config.estimate)),
-            verifier: Arc::new(verifier),
+            catalogue,
+            estimator: Estimator::new(clickhouse, config.estimate),
+            verifier,
             limits: config.limits,
-            quotas: Arc::new(config.quotas.clone()),
+            quotas: config.quotas.clone(),
             rates: RateLimits::new(config.rate_limit),
             webhooks: Webhooks::new(&config.notify),
             links,
@@ -117,17 +129,17 @@ impl App {
             proxies: Proxies::new(&config.http),
             ready_timeout: Duration::from_millis(config.http.ready_timeout_ms),
             tasks,
-        })
+        })))
     }
 
     /// Wakes a worker for a job that has been committed. Nobody waits for it, and that it fails
     /// costs a delay only: workers also look into Postgres.
     pub(crate) fn wake(&self, job: JobId) {
-        let Self { pool, wakeups, .. } = self.clone();
+        let app = self.clone();
         let wake = async move {
-            match wakeups.push(job).await {
+            match app.wakeups.push(job).await {
                 Ok(Pushed::Queued) => {
-                    if let Err(error) = mark_dispatched(&pool, job).await {
+                    if let Err(error) = mark_dispatched(&app.pool, job).await {
                         warn!(error = &error as &dyn Error, "could not note a wake-up");
                     }
                 }

@@ -1,7 +1,6 @@
 //! Whom the proxies in front of the service say that they serve, as far as they can be believed.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderValue};
 use ipnet::IpNet;
@@ -20,9 +19,9 @@ pub enum ForwardedHeader {
 }
 
 /// The proxies in front of the service.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Proxies {
-    trusted: Arc<[IpNet]>,
+    trusted: Vec<IpNet>,
     header: ForwardedHeader,
 }
 
@@ -30,7 +29,7 @@ impl Proxies {
     /// Reads the configuration.
     pub(crate) fn new(config: &HttpConfig) -> Self {
         Self {
-            trusted: config.trusted_proxies.clone().into(),
+            trusted: config.trusted_proxies.clone(),
             header: config.forwarded_header,
         }
     }

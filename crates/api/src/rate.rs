@@ -2,7 +2,7 @@
 //! by itself (ADR 8).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::http::HeaderName;
@@ -19,13 +19,13 @@ pub(crate) const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("rateli
 /// After so many organizations, those are forgotten that have not asked for a minute.
 const MANY: usize = 10_000;
 
-/// The limits, and what is left of them. Clones share it.
-#[derive(Clone, Debug)]
+/// The limits, and what is left of them.
+#[derive(Debug)]
 pub(crate) struct RateLimits {
     create: Option<Rate>,
     other: Option<Rate>,
     /// When all requests that are not for exports are there again.
-    full_at: Arc<Mutex<HashMap<OrganizationId, Instant>>>,
+    full_at: Mutex<HashMap<OrganizationId, Instant>>,
 }
 
 /// What is left to an organization.
@@ -41,7 +41,7 @@ impl RateLimits {
         Self {
             create: Rate::per_minute(config.create_per_minute),
             other: Rate::per_minute(config.other_per_minute),
-            full_at: Arc::default(),
+            full_at: Mutex::default(),
         }
     }
 

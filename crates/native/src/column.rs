@@ -17,14 +17,19 @@ mod text;
 mod times;
 mod tuples;
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::datatypes::DataType;
 
 use crate::error::ColumnError;
 use crate::input::Input;
-use crate::types::{self, Type};
+use crate::types::Type;
 
-pub(crate) use low_cardinality::VERSION;
+/// The version of a serialization that has one: `SharedDictionariesWithAdditionalKeys` of `LowCardinality`, which
+/// has no other, and `STRING` of `JSON`.
+pub(crate) const VERSION: u64 = 1;
 
 /// Reads the values of one type.
 ///
@@ -41,38 +46,37 @@ pub(crate) trait Column: Send {
     fn finish(&mut self, nulls: Option<NullBuffer>) -> Result<ArrayRef, ColumnError>;
 }
 
-/// Makes the reader of a type.
-pub(crate) fn reader(of: &Type) -> Box<dyn Column> {
-    match of {
-        Type::String => Box::new(strings::Strings::default()),
-        Type::FixedString(width) => Box::new(fixed_strings::FixedStrings::new(*width)),
-        Type::Enum8(names) => enums::enum8(names),
-        Type::Enum16(names) => enums::enum16(names),
-        Type::Nullable(inner) => Box::new(nullable::Nullable::new(reader(inner))),
-        Type::LowCardinality(inner) => {
+/// Makes the reader of a type, given what it is in Arrow.
+pub(crate) fn reader(of: &Type, arrow: &DataType) -> Box<dyn Column> {
+    match (of, arrow) {
+        (Type::String | Type::Json, _) => Box::new(strings::Strings::default()),
+        (Type::FixedString(width), _) => Box::new(fixed_strings::FixedStrings::new(*width)),
+        (Type::Enum8(names), _) => enums::enum8(names),
+        (Type::Enum16(names), _) => enums::enum16(names),
+        (Type::Nullable(inner), _) => Box::new(nullable::Nullable::new(reader(inner, arrow))),
+        (Type::LowCardinality(inner), DataType::Dictionary(_, arrow)) => {
             let (values, has_null) = match &**inner {
                 Type::Nullable(values) => (values, true),
                 _ => (inner, false),
             };
             Box::new(low_cardinality::LowCardinality::new(
-                reader(values),
+                reader(values, arrow),
                 has_null,
             ))
         }
-        Type::Array(element) => Box::new(lists::Lists::array(
-            reader(element),
-            element.field(arrow::datatypes::Field::LIST_FIELD_DEFAULT_NAME),
-        )),
-        Type::Map(key, value) => {
-            let entries = types::map_entries(key, value);
-            Box::new(lists::Lists::map([reader(key), reader(value)], entries))
+        (Type::Array(element), DataType::List(field)) => {
+            let element = reader(element, field.data_type());
+            Box::new(lists::Lists::array(element, Arc::clone(field)))
         }
-        Type::Tuple(members) if members.is_empty() => tuples::empty(),
-        Type::Tuple(members) => Box::new(tuples::Tuples::new(
-            members.iter().map(|(_, each)| reader(each)).collect(),
-            types::tuple_fields(members),
-        )),
-        scalar => scalars::reader(scalar),
+        (Type::Map(key, value), DataType::Map(entries, _)) => {
+            Box::new(lists::Lists::map([key, value], entries))
+        }
+        (Type::Tuple(members), _) if members.is_empty() => tuples::empty(),
+        (Type::Tuple(members), DataType::Struct(fields)) => {
+            let members = members.iter().map(|(_, each)| each);
+            Box::new(tuples::Tuples::new(members, fields))
+        }
+        (scalar, _) => scalars::reader(scalar),
     }
 }
 

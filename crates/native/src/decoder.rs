@@ -216,13 +216,13 @@ impl Decoder {
 
     fn begin_column(&mut self, name: &[u8], type_text: &[u8]) -> Result<Step, NativeError> {
         let place = self.arrays.len();
-        let dictionaries =
-            self.header
-                .begin(place, name, type_text, self.rows, self.limits.type_depth)?;
+        let versions = self
+            .header
+            .begin(place, name, type_text, self.rows, &self.limits)?;
         if self.rows == 0 {
             return self.finish_column();
         }
-        Ok(Step::Versions(Elements::default(), dictionaries))
+        Ok(Step::Versions(Elements::default(), versions))
     }
 
     fn finish_column(&mut self) -> Result<Step, NativeError> {

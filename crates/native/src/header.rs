@@ -9,6 +9,7 @@ use crate::block::{Block, Column};
 use crate::column::{self, VERSION};
 use crate::error::{ColumnError, NativeError};
 use crate::input::Input;
+use crate::limits::Limits;
 use crate::types::Type;
 
 /// The columns, as far as they are known.
@@ -22,7 +23,7 @@ pub(crate) struct Header {
 struct Reader {
     column: Column,
     field: FieldRef,
-    dictionaries: usize,
+    versions: usize,
     values: Box<dyn column::Column>,
 }
 
@@ -38,14 +39,14 @@ impl Header {
         }
     }
 
-    /// Prepares for the values of a column, and returns how many dictionaries it has.
+    /// Prepares for the values of a column, and returns how many versions come ahead of them.
     pub(crate) fn begin(
         &mut self,
         place: usize,
         name: &[u8],
         type_text: &[u8],
         rows: usize,
-        depth: usize,
+        limits: &Limits,
     ) -> Result<usize, NativeError> {
         let name = String::from_utf8_lossy(name);
         let type_text = String::from_utf8_lossy(type_text);
@@ -61,17 +62,17 @@ impl Header {
                 name: name.into_owned(),
                 type_text: type_text.into_owned(),
             };
-            self.columns.push(Reader::new(column, depth)?);
+            self.columns.push(Reader::new(column, limits)?);
         }
         let reader = &mut self.columns[place];
         reader
             .values
             .begin(rows)
             .map_err(|reason| failed(&reader.column, reason))?;
-        Ok(reader.dictionaries)
+        Ok(reader.versions)
     }
 
-    /// Checks the version of a dictionary.
+    /// Checks the version of a serialization.
     pub(crate) fn check_version(&self, place: usize, version: u64) -> Result<(), NativeError> {
         if version == VERSION {
             return Ok(());
@@ -113,13 +114,14 @@ impl Header {
 }
 
 impl Reader {
-    fn new(column: Column, depth: usize) -> Result<Self, NativeError> {
-        let parsed = Type::parse(&column.type_text, depth)
+    fn new(column: Column, limits: &Limits) -> Result<Self, NativeError> {
+        let parsed = Type::parse(&column.type_text, limits)
             .map_err(|reason| failed(&column, reason.into()))?;
+        let field = parsed.field(&column.name);
         Ok(Self {
-            field: parsed.field(&column.name),
-            dictionaries: parsed.dictionaries(),
-            values: column::reader(&parsed),
+            versions: parsed.versions(),
+            values: column::reader(&parsed, field.data_type()),
+            field,
             column,
         })
     }

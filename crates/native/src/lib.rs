@@ -36,7 +36,8 @@
 //! | `Nested(…)` | `List(item: Struct)` | as a column of its own; flattened it is arrays |
 //! | `Point`, `Ring`, `LineString`, `MultiPoint`, `Polygon`, `MultiLineString`, `MultiPolygon` | as the tuple and arrays that they stand for | |
 //! | `SimpleAggregateFunction(f, T)` | `T` | |
-//! | `JSON`, `Dynamic`, `Variant`, `AggregateFunction`, `QBit`, all else | an error that names the type | ask for them as text: `CAST(x, 'String')` |
+//! | `JSON`, `JSON(…)` | `Binary` | JSON as text, as which it comes with `output_format_native_write_json_as_string`; without that setting it is an error |
+//! | `Dynamic`, `Variant`, `AggregateFunction`, `QBit`, all else | an error that names the type | ask for them as text: `CAST(x, 'String')` |
 //!
 //! Input is not trusted: malformed bytes are an error and never a panic, and nothing is allocated
 //! for a count before the bytes that it counts have come; see [`Limits`].

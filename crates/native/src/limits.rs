@@ -16,6 +16,8 @@ pub struct Limits {
     pub type_bytes: usize,
     /// How deep a type may be nested: `Array(Nullable(UInt8))` has a depth of 3.
     pub type_depth: usize,
+    /// How many types one may be made of: `Map(String, UInt8)` is made of 3.
+    pub type_parts: usize,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             name_bytes: 64 << 10,
             type_bytes: 1 << 20,
             type_depth: 64,
+            type_parts: 10_000,
         }
     }
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, TimeUnit};
 
+use crate::limits::Limits;
+
 /// Why a type cannot be decoded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TypeError {
@@ -24,6 +26,9 @@ pub enum TypeError {
     /// Nested deeper than is allowed.
     #[error("has a type that is nested deeper than {0} levels")]
     TooDeep(usize),
+    /// Made of more types than is allowed.
+    #[error("has a type that is made of more than {0}")]
+    TooMany(usize),
 }
 
 /// A type, with its custom names resolved: `Point` is a tuple, `Nested` an array of tuples.
@@ -51,6 +56,8 @@ pub(crate) enum Type {
     },
     String,
     FixedString(usize),
+    /// As text.
+    Json,
     Date,
     Date32,
     DateTime {
@@ -80,8 +87,8 @@ pub(crate) enum Type {
 
 impl Type {
     /// Reads the text of a type, as ClickHouse writes it.
-    pub(crate) fn parse(text: &str, depth: usize) -> Result<Self, TypeError> {
-        parse::parse(text, depth)
+    pub(crate) fn parse(text: &str, limits: &Limits) -> Result<Self, TypeError> {
+        parse::parse(text, limits)
     }
 
     /// Returns the Arrow type; the table is in the documentation of the crate.
@@ -102,7 +109,7 @@ impl Type {
                 DataType::Decimal128(*precision, *scale)
             }
             Self::Decimal { precision, scale } => DataType::Decimal256(*precision, *scale),
-            Self::String => DataType::Binary,
+            Self::String | Self::Json => DataType::Binary,
             Self::FixedString(width) => {
                 DataType::FixedSizeBinary(i32::try_from(*width).unwrap_or(i32::MAX))
             }
@@ -140,14 +147,14 @@ impl Type {
         Arc::new(Field::new(name, self.arrow(), nullable))
     }
 
-    /// Returns how many dictionaries there are in this type: each begins with its version, ahead
-    /// of all data of the column.
-    pub(crate) fn dictionaries(&self) -> usize {
+    /// Returns how many of the types that this one is made of have a version of their serialization,
+    /// each of which comes ahead of all data of the column.
+    pub(crate) fn versions(&self) -> usize {
         match self {
-            Self::LowCardinality(_) => 1,
-            Self::Nullable(inner) | Self::Array(inner) => inner.dictionaries(),
-            Self::Map(key, value) => key.dictionaries() + value.dictionaries(),
-            Self::Tuple(members) => members.iter().map(|(_, each)| each.dictionaries()).sum(),
+            Self::LowCardinality(_) | Self::Json => 1,
+            Self::Nullable(inner) | Self::Array(inner) => inner.versions(),
+            Self::Map(key, value) => key.versions() + value.versions(),
+            Self::Tuple(members) => members.iter().map(|(_, each)| each.versions()).sum(),
             _ => 0,
         }
     }
@@ -164,21 +171,13 @@ pub(crate) fn unit(precision: u8) -> TimeUnit {
 }
 
 /// Returns the field of the entries of a map.
-pub(crate) fn map_entries(key: &Type, value: &Type) -> FieldRef {
+fn map_entries(key: &Type, value: &Type) -> FieldRef {
     let entry = Fields::from(vec![key.field("key"), value.field("value")]);
     Arc::new(Field::new("entries", DataType::Struct(entry), false))
 }
 
-/// Returns the fields of the key and the value of a map, given that of its entries.
-pub(crate) fn entry_fields(entries: &Field) -> Fields {
-    match entries.data_type() {
-        DataType::Struct(fields) => fields.clone(),
-        _ => Fields::empty(),
-    }
-}
-
 /// Returns the fields of a tuple.
-pub(crate) fn tuple_fields(members: &[(String, Type)]) -> Fields {
+fn tuple_fields(members: &[(String, Type)]) -> Fields {
     members
         .iter()
         .map(|(name, each)| each.field(name))

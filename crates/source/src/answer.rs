@@ -72,6 +72,7 @@ impl ClickHouse {
             .append_pair("query_id", query_id)
             .append_pair("enable_http_compression", "1")
             .append_pair("http_zlib_compression_level", STORED)
+            .append_pair("output_format_native_write_json_as_string", "1")
             // Otherwise a map of which a condition names a key is read twice: for the key, and for the rows.
             .append_pair("optimize_functions_to_subcolumns", "0");
         let request = self

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, MapArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{DataType, FieldRef, Fields};
 
 use crate::column::Column;
 use crate::column::history::History;
 use crate::column::tuples::Tuples;
 use crate::error::ColumnError;
 use crate::input::{Elements, Input};
-use crate::types;
+use crate::types::Type;
 
 pub(super) struct Lists {
     /// Where the rows end, behind a zero where the first one starts.
@@ -44,9 +44,13 @@ impl Lists {
         Self::new(Values::Elements(element), field)
     }
 
-    pub(super) fn map(entry: [Box<dyn Column>; 2], field: FieldRef) -> Self {
-        let fields = types::entry_fields(&field);
-        Self::new(Values::Entries(Tuples::new(entry.into(), fields)), field)
+    pub(super) fn map(entry: [&Type; 2], field: &FieldRef) -> Self {
+        let fields = match field.data_type() {
+            DataType::Struct(fields) => fields,
+            _ => &Fields::empty(),
+        };
+        let entries = Values::Entries(Tuples::new(entry.into_iter(), fields));
+        Self::new(entries, Arc::clone(field))
     }
 
     fn new(values: Values, field: FieldRef) -> Self {

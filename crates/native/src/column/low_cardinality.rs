@@ -1,6 +1,6 @@
 //! `LowCardinality(T)`: a dictionary and an index for each row.
 //!
-//! Ahead of all data of the column is the version of the serialization, see [`VERSION`]. The data,
+//! Ahead of all data of the column is the version of the serialization, see [`VERSION`](super::VERSION). The data,
 //! if there are any rows, is: flags and the width of the indexes (64 bits), the length of the
 //! dictionary (64 bits), its values as those of `T` without `Nullable`, the number of rows (64
 //! bits), the indexes. With `Nullable` the first of the dictionary is NULL. HTTP sends each block
@@ -16,9 +16,6 @@ use crate::column::indexes::{Indexes, Width};
 use crate::column::{Column, validity};
 use crate::error::ColumnError;
 use crate::input::{Elements, Input};
-
-/// `SharedDictionariesWithAdditionalKeys`: the only version that there is.
-pub(crate) const VERSION: u64 = 1;
 
 /// `HasAdditionalKeysBit`: the dictionary is in this block.
 const HAS_KEYS: u64 = 1 << 9;

@@ -6,9 +6,10 @@ use arrow::array::{ArrayRef, StructArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::Fields;
 
-use crate::column::{Column, scalars};
+use crate::column::{Column, reader, scalars};
 use crate::error::ColumnError;
 use crate::input::Input;
+use crate::types::Type;
 
 pub(super) struct Tuples {
     members: Vec<Box<dyn Column>>,
@@ -18,10 +19,13 @@ pub(super) struct Tuples {
 }
 
 impl Tuples {
-    pub(super) fn new(members: Vec<Box<dyn Column>>, fields: Fields) -> Self {
+    pub(super) fn new<'a>(members: impl Iterator<Item = &'a Type>, fields: &Fields) -> Self {
+        let members = members.zip(fields);
         Self {
-            members,
-            fields,
+            members: members
+                .map(|(each, field)| reader(each, field.data_type()))
+                .collect(),
+            fields: fields.clone(),
             complete: 0,
         }
     }

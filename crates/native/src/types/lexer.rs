@@ -76,6 +76,28 @@ impl<'a> Lexer<'a> {
         Ok(text)
     }
 
+    /// Skips what is in parentheses, with them: they end where as many are closed as were opened,
+    /// apart from those in quotes.
+    pub(super) fn skip_parentheses(&mut self) -> Result<(), TypeError> {
+        let mut depth = 0_usize;
+        loop {
+            let Some(letter) = self.rest.chars().next() else {
+                return Err(self.malformed("lacks a )"));
+            };
+            if matches!(letter, '`' | '\'') {
+                self.quoted(letter)?;
+                continue;
+            }
+            self.rest = &self.rest[letter.len_utf8()..];
+            match letter {
+                '(' => depth += 1,
+                ')' if depth == 1 => return Ok(()),
+                ')' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+
     pub(super) fn accept(&mut self, token: &str) -> bool {
         let rest = self.rest.strip_prefix(token);
         self.rest = rest.unwrap_or(self.rest);

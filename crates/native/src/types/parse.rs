@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use super::lexer::Lexer;
 use super::{Type, TypeError};
+use crate::limits::Limits;
 
-/// Reads a type that is nested at most so deep.
-pub(super) fn parse(text: &str, depth: usize) -> Result<Type, TypeError> {
+/// Reads a type within the limits of its depth and of its parts.
+pub(super) fn parse(text: &str, limits: &Limits) -> Result<Type, TypeError> {
     let mut parser = Parser {
         text: Lexer::new(text),
         depth: 0,
-        most: depth,
+        parts: 0,
+        limits,
     };
     let parsed = parser.nested()?;
     if parser.text.is_empty() {
@@ -26,15 +28,20 @@ pub(super) fn parse(text: &str, depth: usize) -> Result<Type, TypeError> {
 struct Parser<'a> {
     text: Lexer<'a>,
     depth: usize,
-    most: usize,
+    parts: usize,
+    limits: &'a Limits,
 }
 
 impl Parser<'_> {
     fn nested(&mut self) -> Result<Type, TypeError> {
-        if self.depth == self.most {
-            return Err(TypeError::TooDeep(self.most));
+        if self.depth == self.limits.type_depth {
+            return Err(TypeError::TooDeep(self.depth));
+        }
+        if self.parts == self.limits.type_parts {
+            return Err(TypeError::TooMany(self.parts));
         }
         self.depth += 1;
+        self.parts += 1;
         let parsed = self.any();
         self.depth -= 1;
         parsed
@@ -84,6 +91,7 @@ impl Parser<'_> {
             "MultiPolygon" => array(array(array(point()))),
             "Decimal" => self.decimal()?,
             "FixedString" => self.fixed_string()?,
+            "JSON" => self.json()?,
             "DateTime" => Type::DateTime { zone: self.zone()? },
             "DateTime64" => self.date_time_64()?,
             "Time64" => self.time_64()?,
@@ -116,6 +124,14 @@ impl Parser<'_> {
         let width = self.text.number(1..=0xff_ff_ff)?;
         self.text.expect(")")?;
         Ok(Type::FixedString(width))
+    }
+
+    /// Reads how JSON is stored, which says nothing of its text: `JSON(max_dynamic_paths=3, a.b UInt8, SKIP c)`.
+    fn json(&mut self) -> Result<Type, TypeError> {
+        if self.text.starts_with('(') {
+            self.text.skip_parentheses()?;
+        }
+        Ok(Type::Json)
     }
 
     /// Reads the time zone of a `DateTime`. Without one it is an instant all the same.
@@ -192,6 +208,7 @@ impl Parser<'_> {
             | Type::Array(_)
             | Type::Map(..)
             | Type::Tuple(_)
+            | Type::Json
             | Type::Enum8(_)
             | Type::Enum16(_)
             | Type::Nothing => Err(self

@@ -3,8 +3,10 @@
 use devstack::Env;
 use native::{Block, Decoder, Limits};
 
-/// What the random types need, and what makes the order of rows certain.
+/// What the random types need, what makes the order of rows certain, and JSON as text in both formats.
 const SETTINGS: &[(&str, &str)] = &[
+    ("output_format_native_write_json_as_string", "1"),
+    ("output_format_binary_write_json_as_string", "1"),
     ("allow_suspicious_low_cardinality_types", "1"),
     ("enable_time_time64_type", "1"),
     ("max_threads", "1"),

@@ -155,9 +155,39 @@ async fn the_rest_of_the_types() {
 }
 
 #[tokio::test]
+async fn json() {
+    let json = r#"('{"a": {"b": [' || number || ', null]}, "c": "ü\\"", "t": "2026-01-01"}')::"#;
+    for json_type in [
+        "JSON",
+        "JSON(a.b Array(Nullable(UInt8)), max_dynamic_paths = 1, SKIP c)",
+    ] {
+        check(&format!("{json}{json_type}"), "numbers(5)").await;
+        let nullable = format!("if(number % 2 = 0, NULL, {json}{json_type})");
+        check(&nullable, "numbers(5)").await;
+    }
+    let nested = format!(
+        "SELECT map('k', [{json}JSON]) a, ({json}JSON, toString(number)::LowCardinality(String)) b \
+         FROM numbers(5)"
+    );
+    crate::compared::check(&Client::new(), &nested, 2, 7).await;
+}
+
+#[tokio::test]
+async fn json_that_comes_as_it_is_stored_is_refused() {
+    let settings = [("output_format_native_write_json_as_string", "0")];
+    let sql = "SELECT '{}'::JSON x";
+    let bytes = Client::new().bytes(sql, "Native", &settings).await;
+    let mut decoder = native::Decoder::new(native::Limits::default());
+    decoder.push(bytes);
+    let error = decoder.next_block().unwrap_err();
+    let reason = std::error::Error::source(&error).unwrap().to_string();
+    let expected = "is serialized in the unknown version ";
+    assert!(reason.starts_with(expected), "{reason}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_is_named() {
     for (expression, type_text) in [
-        ("'{\"a\": 1}'::JSON", "JSON"),
         ("1::Dynamic", "Dynamic"),
         ("1::Variant(UInt8, String)", "Variant"),
         ("sumState(1)", "AggregateFunction"),

@@ -50,7 +50,7 @@ impl Type {
                 let precision: u32 = split(inner)[0].parse().unwrap();
                 Self::Time(8, 10_i128.pow(precision.next_multiple_of(3) - precision))
             }
-            "String" => Self::String,
+            "String" | "JSON" => Self::String,
             "FixedString" => Self::FixedString(inner.parse().unwrap()),
             "UUID" => Self::Text("UUID", 16),
             "IPv4" => Self::Text("IPv4", 4),

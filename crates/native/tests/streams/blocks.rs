@@ -169,6 +169,7 @@ fn limits_are_kept() {
         name_bytes: 4,
         type_bytes: 13,
         type_depth: 2,
+        type_parts: 10,
     };
     let column = |name, type_text| block(3, &[(name, type_text, &[])]);
     for (bytes, message) in [

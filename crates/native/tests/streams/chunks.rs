@@ -147,6 +147,7 @@ const TYPES: &[&str] = &[
     "LowCardinality(String)",
     "LowCardinality(Nullable(UInt16))",
     "Array(LowCardinality(String))",
+    "Map(String, JSON)",
     "Nullable(Tuple(LowCardinality(String), UInt8))",
     "Enum8('a' = 1, 'b' = 2)",
     "Enum16('a' = -300, 'b' = 2)",

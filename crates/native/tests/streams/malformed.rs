@@ -51,10 +51,10 @@ fn columns_say_what_is_wrong() {
             "has a time that does not fit into 64 bits of the unit nanosecond",
         ),
         (
-            "JSON",
+            "Dynamic",
             1,
             vec![],
-            "has the type JSON, which cannot be read; cast it to String in the query",
+            "has the type Dynamic, which cannot be read; cast it to String in the query",
         ),
         (
             "Array(UInt8",
@@ -163,6 +163,11 @@ fn counts_alone_cost_nothing() {
         let streams: Vec<_> = streams.collect();
         assert_eq!(streams.len(), 2000);
     }
+    let wide = format!("Tuple({}UInt8)", "Ring, ".repeat(170_000));
+    let type_text = format!("{}{wide}{}", "Array(".repeat(62), ")".repeat(62));
+    let error = refused(&type_text, 0, &[]);
+    let message = "has a type that is made of more than 10000";
+    assert!(error.ends_with(message), "{error}");
     let endless = [words(&[(1 << 31) - 1]), vec![0; 100]].concat();
     assert_eq!(
         refused("Array(Int256)", 1, &endless),

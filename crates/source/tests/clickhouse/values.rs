@@ -31,6 +31,7 @@ columns = [
     { name = "v4", type = "ipv4" },
     { name = "v6", type = "ipv6" },
     { name = "day", type = "date" },
+    { name = "detail", type = "string" },
     { name = "padded", type = "string", sql = "toFixedString(substring('abc', 1, id), 4)" },
     { name = "kind", type = "string", sql = "toLowCardinality(toFixedString(substring('abc', 1, id), 4))" },
     { name = "tags", type = "map<string, string>" },
@@ -43,7 +44,7 @@ const TABLE: &str = "CREATE TABLE things (
     id UInt8, at DateTime64(9), second DateTime, org String, text Nullable(String),
     number Nullable(Int32), large UInt64, ratio Float64, truth Bool,
     colour Nullable(Enum16('red' = -1, 'it''s green' = 300)), uid UUID, v4 IPv4, v6 IPv6, day Date,
-    tags Map(LowCardinality(String), String), list Array(Nullable(Int16)),
+    detail JSON, tags Map(LowCardinality(String), String), list Array(Nullable(Int16)),
     nested Nested(at DateTime64(9), name LowCardinality(String), tags Map(LowCardinality(String), String))
 ) ENGINE = MergeTree ORDER BY at;\n";
 
@@ -54,16 +55,16 @@ async fn things() -> Database {
         r#"INSERT INTO things VALUES
         (1, '2026-01-01 00:00:00.000000001', '2026-01-01 00:00:00', '{org}', NULL, NULL,
          18446744073709551615, nan, true, 'it\'s green', '61F0C404-5CB3-11E7-907B-A6006AD3DBA0',
-         '192.168.0.1', '2001:db8::1', '2026-01-01', {{}}, [], [], [], []),
+         '192.168.0.1', '2001:db8::1', '2026-01-01', '{{"b": {{"c": [1, null]}}}}', {{}}, [], [], [], []),
         (2, '2026-01-01 00:00:00.000000001', '2106-02-07 06:28:15', '{org}', '', -2147483648,
          9007199254740993, -inf, false, NULL, '00000000-0000-0000-0000-000000000000',
-         '0.0.0.0', '::ffff:1.2.3.4', '2149-06-06',
+         '0.0.0.0', '::ffff:1.2.3.4', '2149-06-06', '{{}}',
          mapFromArrays(arrayMap(i -> concat('k', toString(i)), range(500)), arrayMap(i -> '', range(500))),
          [1, NULL, -32768], ['1960-05-05 01:02:03.000000009', '2026-01-01 00:00:00.5'],
          ['first', unhex('C328')], [{{'a':'1','b':'2'}}, {{}}]),
         (3, '2026-01-01 23:59:59.999999999', '2026-01-01 00:00:00', '{org}',
          concat(unhex('FF00FE'), 'ü\t\n\r\0 "\\\' 日本 👩‍💻'), 1, 0, 0.1, true, 'red',
-         '00000000-0000-0000-0000-000000000001', '255.255.255.255', '::', '1970-01-01',
+         '00000000-0000-0000-0000-000000000001', '255.255.255.255', '::', '1970-01-01', '{{"ü": "\\""}}',
          map(unhex('FF'), unhex('FE')), [], [], [], []);
 "#
     );
@@ -122,6 +123,8 @@ async fn every_type_survives() {
     let v6 = vec!["2001:db8::1", "::ffff:1.2.3.4", "::"];
     expect("v6", Arc::new(StringArray::from(v6)));
     expect("day", Arc::new(Date32Array::from(vec![20_454, 65_535, 0])));
+    let detail = vec![r#"{"b":{"c":[1,null]}}"#, "{}", r#"{"ü":"\""}"#];
+    expect("detail", Arc::new(StringArray::from(detail)));
     // As ClickHouse casts them.
     for name in ["padded", "kind"] {
         expect(name, Arc::new(StringArray::from(vec!["a", "ab", "abc"])));

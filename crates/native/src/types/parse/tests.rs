@@ -1,11 +1,12 @@
 use super::{Type, TypeError, parse};
+use crate::limits::Limits;
 
 fn parsed(text: &str) -> Type {
-    parse(text, 64).unwrap_or_else(|error| panic!("{text}: {error}"))
+    parse(text, &Limits::default()).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn refused(text: &str) -> String {
-    parse(text, 64).expect_err(text).to_string()
+    parse(text, &Limits::default()).expect_err(text).to_string()
 }
 
 fn tuple(members: &[(&str, Type)]) -> Type {
@@ -101,22 +102,17 @@ fn custom_names_are_what_they_stand_for() {
 }
 
 #[test]
-fn dictionaries_are_counted() {
+fn versions_are_counted() {
     let nested = parsed(
         "Array(Tuple(a Map(LowCardinality(String), LowCardinality(Nullable(String))), \
-         b Nullable(Tuple(LowCardinality(UInt8))), c String))",
+         b Nullable(Tuple(LowCardinality(UInt8))), c Array(JSON)))",
     );
-    assert_eq!(nested.dictionaries(), 3);
+    assert_eq!(nested.versions(), 4);
 }
 
 #[test]
 fn what_is_not_known_is_named() {
-    for name in [
-        "JSON",
-        "Dynamic",
-        "Variant(UInt8, String)",
-        "QBit(Float32, 8)",
-    ] {
+    for name in ["Dynamic", "Variant(UInt8, String)", "QBit(Float32, 8)"] {
         let text = format!("Array({name})");
         let bare = name.split('(').next().unwrap();
         assert_eq!(
@@ -177,8 +173,46 @@ fn what_is_no_type_is_refused() {
 #[test]
 fn depth_is_limited() {
     let text = format!("{}UInt8{}", "Array(".repeat(3), ")".repeat(3));
+    let parse = |text: &str, type_depth| {
+        let limits = Limits {
+            type_depth,
+            ..Limits::default()
+        };
+        parse(text, &limits)
+    };
     assert!(parse(&text, 4).is_ok());
     assert_eq!(parse(&text, 3), Err(TypeError::TooDeep(3)));
     let endless = "Tuple(".repeat(1_000_000);
     assert_eq!(parse(&endless, 64), Err(TypeError::TooDeep(64)));
+}
+
+#[test]
+fn parts_are_limited() {
+    let parse = |type_parts| {
+        let limits = Limits {
+            type_parts,
+            ..Limits::default()
+        };
+        parse("Map(String, Array(UInt8))", &limits)
+    };
+    assert!(parse(4).is_ok());
+    assert_eq!(parse(3), Err(TypeError::TooMany(3)));
+}
+
+#[test]
+fn what_json_is_stored_by_is_skipped() {
+    for text in [
+        "JSON",
+        "JSON(max_dynamic_paths=3)",
+        "JSON(a.b Array(Tuple(UInt8)), `c)` Enum8('(' = 1), SKIP d)",
+        r"JSON(SKIP REGEXP '\)\'')",
+    ] {
+        assert_eq!(parsed(text), Type::Json, "{text}");
+        let map = format!("Map(String, {text})");
+        let json = Box::new(Type::Json);
+        assert_eq!(parsed(&map), Type::Map(Box::new(Type::String), json));
+    }
+    for text in ["JSON(", "JSON(a Array(UInt8)", "JSON(`a)"] {
+        refused(text);
+    }
 }

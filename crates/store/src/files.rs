@@ -5,13 +5,14 @@
 //! those before it, which are whole, and those behind it, which whoever goes on begins anew.
 
 use domain::{ExportedFile, FileTotals, JobId};
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{Connection, PgConnection};
 
 use crate::error::{StoreError, fenced};
 use crate::jobs::Claim;
 use crate::jobs::row::bigint;
 use crate::metrics;
+use crate::transaction;
 use crate::uploads::{self, Checkpoint, NewUpload, StoredPart};
 
 /// A file that has all of its bytes, in an object or in the parts of an upload.
@@ -46,7 +47,7 @@ pub async fn begin(
     object_key: &str,
     upload_id: Option<&str>,
 ) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     uploads::lock(&mut tx, claim).await?;
     // One that is there already is the same, whose commit was not heard of.
     sqlx::query!(
@@ -75,7 +76,7 @@ pub async fn turn(
     upload: &NewUpload<'_>,
     checkpoint: &Checkpoint,
 ) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     uploads::begin(&mut tx, claim, upload).await?;
     uploads::advance(&mut tx, claim, checkpoint.rows).await?;
     replace(&mut tx, claim.job.id, whole).await?;
@@ -97,7 +98,7 @@ pub async fn seal(
     whole: &[WholeFile],
     totals: &FileTotals,
 ) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET object_key = NULL, upload_id = NULL, upload_plan = NULL, parts_reserved = 0,

@@ -18,8 +18,10 @@ pub mod quotas;
 pub mod rates;
 pub mod removals;
 pub mod schedules;
+mod transaction;
 pub mod uploads;
 
 pub use error::StoreError;
 pub use pool::{MIGRATOR, PostgresConfig, acquire, connect, connect_to_claim, migrate, ping};
 pub use sqlx::{PgConnection, PgPool, PgTransaction};
+pub use transaction::begin;

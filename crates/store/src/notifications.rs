@@ -4,13 +4,14 @@
 use std::time::Duration;
 
 use domain::{ExportJob, OrganizationId};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::jobs;
 use crate::metrics::{self, Outcome};
+use crate::transaction;
 
 /// What a notification is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +109,7 @@ pub async fn claim_due(
     full: &[OrganizationId],
 ) -> Result<Option<DueNotification>, StoreError> {
     let full: Vec<_> = full.iter().map(|full| full.as_uuid()).collect();
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let claimed = sqlx::query!(
         "WITH due AS (
              SELECT id FROM notifications
@@ -230,7 +231,7 @@ pub async fn give_up(
     due: &DueNotification,
     cause: &str,
 ) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let result = sqlx::query!(
         "UPDATE notifications SET status = 'FAILED', last_error = $3, lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",

@@ -7,10 +7,10 @@ use serde::Deserialize;
 use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool, Postgres, Row};
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 use crate::error::StoreError;
-use crate::metrics;
+use crate::{metrics, transaction};
 
 /// The migrations of this version of the service.
 pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
@@ -78,7 +78,7 @@ fn connect_with(
         // A connection was seen to work when it came back.
         .test_before_acquire(false)
         .before_acquire(|conn, meta| Box::pin(works(conn, meta.idle_for)))
-        .after_release(|conn, _| Box::pin(is_outside_transaction(conn)))
+        .after_release(|conn, _| Box::pin(transaction::is_outside(conn)))
         .connect_lazy_with(options))
 }
 
@@ -91,18 +91,6 @@ async fn works(conn: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx
         conn.ping().await?;
     }
     Ok(true)
-}
-
-/// Tells whether a connection that comes back is outside of any transaction, and may be used again.
-///
-/// When the future that begins a transaction is dropped at the wrong moment, sqlx forgets the
-/// transaction, but the server does not: whatever came next on the connection would be undone in the
-/// end. Outside of a transaction a simple query is one of its own, which begins with the statement.
-async fn is_outside_transaction(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql("SELECT now() = statement_timestamp()")
-        .fetch_one(conn)
-        .await?;
-    row.try_get(0)
 }
 
 /// Takes a connection out of the pool.

@@ -6,11 +6,12 @@ use domain::{
     ScheduleFailure, ScheduleId, ScheduleRequest, UserId, Window,
 };
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::jobs::{self, NewJob, Scope};
+use crate::transaction;
 
 /// An export that is to recur.
 #[derive(Clone, Debug)]
@@ -39,7 +40,7 @@ pub async fn insert(
 ) -> Result<bool, StoreError> {
     let request = &schedule.request;
     let organization = schedule.organization.as_uuid();
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     sqlx::query!(
         "SELECT pg_advisory_xact_lock(hashtextextended(concat_ws(' ', 'schedules', $1::uuid), 0))",
         organization,
@@ -200,7 +201,7 @@ pub async fn lock_due(
 ///
 /// [`StoreError::UnknownPrincipal`] when the user or the organization does not exist.
 pub async fn make(tx: &mut PgConnection, job: NewJob) -> Result<ExportJob, StoreError> {
-    let mut attempt = tx.begin().await?;
+    let mut attempt = transaction::begin(tx).await?;
     let job = jobs::insert(&mut attempt, job).await?;
     attempt.commit().await?;
     Ok(job)

@@ -4,13 +4,14 @@
 use chrono::{DateTime, Utc};
 use domain::{ExportedFile, JobId, TimeRange};
 use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
 use sqlx::types::Json;
-use sqlx::{Connection, PgConnection};
 
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::jobs::Claim;
 use crate::jobs::row::bigint;
+use crate::transaction;
 use crate::{metrics, removals};
 
 /// What earlier attempts of a job have stored.
@@ -254,7 +255,7 @@ pub async fn add_checkpoint(
     claim: &Claim,
     checkpoint: &Checkpoint,
 ) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     advance(&mut tx, claim, checkpoint.rows).await?;
     insert(&mut tx, claim.job.id, checkpoint).await?;
     tx.commit().await?;
@@ -294,7 +295,7 @@ pub async fn seal(
     file: &ExportedFile,
     last: &Checkpoint,
 ) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET file_size = $3, sha256 = $4, rows_exported = GREATEST(rows_exported, $5),
@@ -374,7 +375,7 @@ pub async fn checkpoints(
 ///
 /// [`StoreError::LeaseLost`] when somebody else has the job.
 pub async fn resume(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     lock(&mut tx, claim).await?;
     removals::add_begun(&mut tx, claim.job.id).await?;
     events::append(&mut tx, claim.job.id, EventKind::Resumed, None).await?;
@@ -390,7 +391,7 @@ pub async fn resume(conn: &mut PgConnection, claim: &Claim) -> Result<(), StoreE
 ///
 /// [`StoreError::LeaseLost`] when somebody else has the job.
 pub async fn start_over(conn: &mut PgConnection, claim: &Claim) -> Result<u64, StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     lock(&mut tx, claim).await?;
     give_up(&mut tx, claim.job.id).await?;
     events::append(&mut tx, claim.job.id, EventKind::StartedOver, None).await?;

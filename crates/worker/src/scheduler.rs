@@ -83,7 +83,8 @@ impl Scheduler {
 
     /// Runs the schedule that is next, but for those that are `put_off`.
     async fn run_next(&self, put_off: &[ScheduleId]) -> Result<Turn, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut conn = store::acquire(&self.pool).await?;
+        let mut tx = store::begin(&mut conn).await?;
         let due = match schedules::lock_due(&mut tx, put_off).await {
             Ok(Some(due)) => due,
             Ok(None) => return Ok(Turn::Nothing),

@@ -150,7 +150,8 @@ async fn insert_if_allowed(
     quota: &Quota,
     keyed: Option<&KeyedRequest>,
 ) -> Result<Inserted, CreateExportError> {
-    let mut tx = app.pool.begin().await.map_err(StoreError::from)?;
+    let mut conn = store::acquire(&app.pool).await?;
+    let mut tx = store::begin(&mut conn).await?;
     let begun = match keyed {
         Some(keyed) => keys::begin(&mut tx, keyed).await?,
         None => Begun::First,

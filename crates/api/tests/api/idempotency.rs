@@ -3,7 +3,6 @@
 use futures::future::{self, Either};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use sqlx::Connection;
 use uuid::Uuid;
 
 use crate::app::{Answer, TestApp, minimal};
@@ -121,7 +120,7 @@ async fn many_at_once_make_one_job() {
 async fn a_request_in_progress_is_not_waited_for() {
     let app = TestApp::start().await;
     let mut connection = store::acquire(&app.pool).await.unwrap();
-    let mut lock = connection.begin().await.unwrap();
+    let mut lock = store::begin(&mut connection).await.unwrap();
     sqlx::query("LOCK TABLE export_jobs IN SHARE MODE")
         .execute(&mut *lock)
         .await

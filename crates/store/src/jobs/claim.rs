@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{ErrorCode, ExportJob, Progress, WorkerId};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::end::fail_unreadable;
 use super::row::{bigint, load};
@@ -12,6 +12,7 @@ use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::metrics;
 use crate::quotas::RunningLimits;
+use crate::transaction;
 use crate::uploads::Unfinished;
 
 /// The right to work on a job until the lease ends.
@@ -81,7 +82,7 @@ pub async fn claim(
     owner: &WorkerId,
     terms: &Terms<'_>,
 ) -> Result<Claimed, StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let Some(turn) = turn::take(&mut tx, owner, terms).await? else {
         return Ok(Claimed::Nothing);
     };

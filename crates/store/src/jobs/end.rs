@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::{ErrorCode, ExportedFiles, Failure, JobId};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::claim::Claim;
 use super::row::bigint;
@@ -11,6 +11,7 @@ use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
 use crate::metrics;
 use crate::notifications::{self, NotificationKind};
+use crate::transaction;
 use crate::{files, quotas, uploads};
 
 /// Completes the job, with its event and its notifications, and adds the files to what the organization
@@ -33,7 +34,7 @@ pub async fn complete(
     let job = claim.job.id;
     let (totals, only) = (made.totals(), made.only());
     let count = i32::try_from(totals.count).unwrap_or(i32::MAX);
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET status = 'COMPLETED', progress = 100, object_key = $3, upload_id = NULL,
@@ -99,7 +100,7 @@ pub async fn fail(
     cause: &str,
 ) -> Result<(), StoreError> {
     let job = claim.job.id;
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET status = 'FAILED', error_code = $3, error_message = $4, last_error = $5,

@@ -4,12 +4,13 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::{ExportJob, JobId};
 use sha2::{Digest, Sha256};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::row::select_jobs;
 use crate::error::{StoreError, fenced};
 use crate::events::{self, Actor, EventKind};
 use crate::notifications::DueNotification;
+use crate::transaction;
 
 /// What makes a link a secret. It has no `Debug`: whoever has it has the file.
 pub struct LinkToken(String);
@@ -85,7 +86,7 @@ pub async fn find(
 ///
 /// When Postgres fails.
 pub async fn revoke(conn: &mut PgConnection, job: JobId, actor: &Actor) -> Result<(), StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     let revoked = sqlx::query!("DELETE FROM export_links WHERE job_id = $1", job.as_uuid())
         .execute(&mut *tx)
         .await?;

@@ -1,12 +1,13 @@
 //! How people and time end a job: it is cancelled, or its file is deleted.
 
 use domain::{ExportJob, JobId, JobState};
-use sqlx::{Connection, PgConnection};
+use sqlx::PgConnection;
 
 use super::row;
 use super::scope::{Scope, lock};
 use crate::error::StoreError;
 use crate::events::{self, Actor, EventKind};
+use crate::transaction;
 use crate::{metrics, removals, uploads};
 
 /// Cancels a job that has not ended, or deletes the file of one that is completed; any other stays
@@ -21,7 +22,7 @@ pub async fn withdraw(
     job: JobId,
     actor: &Actor,
 ) -> Result<Option<ExportJob>, StoreError> {
-    let mut tx = conn.begin().await?;
+    let mut tx = transaction::begin(conn).await?;
     if !lock(&mut tx, scope, job).await? {
         return Ok(None);
     }

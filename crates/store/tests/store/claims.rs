@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::db::{BUSY, Db, IDLE, LEASE, LOCATION, RETENTION, file, worker};
 use anyhow::Result;
 use domain::{Classify, ErrorClass, ErrorCode, Failure, JobState, Progress};
-use sqlx::Connection;
 use store::StoreError;
 use store::jobs::{self, Claim, Claimed};
 use tokio::task::JoinSet;
@@ -126,7 +125,7 @@ async fn a_job_that_is_locked_holds_up_nobody() -> Result<()> {
     let other = db.post_for(db.new_organization().await?).await?;
     let second = db.post().await?;
     let mut conn = db.conn().await?;
-    let mut tx = conn.begin().await?;
+    let mut tx = store::begin(&mut conn).await?;
     sqlx::query("SELECT FROM export_jobs WHERE job_id = $1 FOR UPDATE")
         .bind(first.as_uuid())
         .execute(&mut *tx)

@@ -4,7 +4,6 @@ use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, elsewhere, file, request};
 use anyhow::Result;
 use domain::{ErrorCode, Failure, JobState, Progress, TraceParent};
 use serde_json::json;
-use sqlx::Connection;
 use store::events::{self, EventKind};
 use store::jobs::{self, NewJob, Scope};
 use store::notifications::{self, Channel, NotificationKind};
@@ -97,7 +96,7 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     uploads::begin_object(&mut conn, &claim, KEY).await?;
 
     // All three or none: nothing is left when the transaction is not committed.
-    let mut tx = conn.begin().await?;
+    let mut tx = store::begin(&mut conn).await?;
     jobs::complete(&mut tx, &claim, &file().into(), LOCATION, RETENTION).await?;
     tx.rollback().await?;
     assert_eq!(db.trail(id).await?, ["requested", "started"]);

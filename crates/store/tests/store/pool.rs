@@ -29,7 +29,7 @@ async fn a_begin_that_is_cancelled_spoils_no_later_statement() -> Result<()> {
     let mut conn = store::acquire(&pool).await?;
     // Until the server is slower to answer than the client to give up.
     loop {
-        let begin = pin!(conn.begin());
+        let begin = pin!(store::begin(&mut conn));
         match poll!(begin) {
             Poll::Pending => break,
             Poll::Ready(transaction) => transaction?.rollback().await?,

@@ -2,7 +2,6 @@
 
 use anyhow::Result;
 use domain::{ExportedFile, OrganizationId};
-use sqlx::Connection;
 use store::jobs::{self, Claim, Claimed, Terms};
 use store::quotas::{self, Exceeded, Quota, QuotaRule, QuotasConfig, Resource, RunningLimits};
 use tokio::task::JoinSet;
@@ -187,7 +186,7 @@ async fn the_last_place_in_the_queue_is_given_once() -> Result<()> {
     let db = Db::fresh().await?;
     let quota = quotas(0, 1).default;
     let (mut first, mut second) = (db.conn().await?, db.conn().await?);
-    let mut tx = first.begin().await?;
+    let mut tx = store::begin(&mut first).await?;
     assert_eq!(quotas::check(&mut tx, db.organization, &quota).await?, None);
     jobs::insert(&mut tx, db.new_job()).await?;
     // Another organization does not wait.
@@ -196,7 +195,7 @@ async fn the_last_place_in_the_queue_is_given_once() -> Result<()> {
 
     let organization = db.organization;
     let waits = tokio::spawn(async move {
-        let mut tx = second.begin().await?;
+        let mut tx = store::begin(&mut second).await?;
         anyhow::Ok(quotas::check(&mut tx, organization, &quota).await?)
     });
     let blocked = "SELECT count(*) > 0 FROM pg_locks JOIN pg_database ON oid = database

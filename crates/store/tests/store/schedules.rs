@@ -4,7 +4,6 @@ use anyhow::Result;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{JobId, Schedule, ScheduleErrorCode, ScheduleFailure, ScheduleId, ScheduleRequest};
 use serde_json::json;
-use sqlx::Connection;
 use store::jobs::{self, NewJob, Run, Scope};
 use store::schedules::{self, NewSchedule};
 use store::{PgConnection, StoreError};
@@ -126,13 +125,13 @@ async fn two_processes_never_get_the_same_run() -> Result<()> {
     let db = Db::fresh().await?;
     let schedule = inserted(&db).await?;
     let (mut one, mut two) = (db.conn().await?, db.conn().await?);
-    let mut first = one.begin().await?;
+    let mut first = store::begin(&mut one).await?;
     let due = schedules::lock_due(&mut first, &[])
         .await?
         .expect("it is due");
     assert_eq!(due.schedule.id, schedule.id);
     assert_eq!(due.run_at, schedule.next_run_at);
-    let mut second = two.begin().await?;
+    let mut second = store::begin(&mut two).await?;
     assert!(schedules::lock_due(&mut second, &[]).await?.is_none());
 
     let job = job_of(&db, schedule.id, due.run_at);
@@ -159,7 +158,7 @@ async fn a_user_who_is_gone_fails_the_run_and_not_the_transaction() -> Result<()
     let db = Db::fresh().await?;
     let schedule = inserted(&db).await?;
     let mut conn = db.conn().await?;
-    let mut tx = conn.begin().await?;
+    let mut tx = store::begin(&mut conn).await?;
     let due = schedules::lock_due(&mut tx, &[]).await?.expect("it is due");
     let mut job = job_of(&db, schedule.id, due.run_at);
     job.user = Uuid::new_v4().into();

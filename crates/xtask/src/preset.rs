@@ -156,11 +156,18 @@ impl Preset {
                 }
                 _ => "*",
             };
+            // The table of logs is ordered by the seconds of their time, as the catalogue knows too.
+            let coarse = Some("TimestampTime").filter(|_| *table == "otel_logs");
+            let within = [*time].into_iter().chain(coarse).map(|time| {
+                format!(
+                    " AND {time} >= {{start:DateTime64(9, 'UTC')}} \
+                     AND {time} < {{start:DateTime64(9, 'UTC')}} + INTERVAL 1 DAY"
+                )
+            });
             format!(
-                "SELECT {columns} FROM {table} WHERE {} = {{organization:String}} \
-                 AND {time} >= {{start:DateTime64(9, 'UTC')}} \
-                 AND {time} < {{start:DateTime64(9, 'UTC')}} + INTERVAL 1 DAY",
-                self.organization()
+                "SELECT {columns} FROM {table} WHERE {} = {{organization:String}}{}",
+                self.organization(),
+                within.collect::<String>()
             )
         });
         let rows = branches.collect::<Vec<_>>().join("\nUNION ALL\n");

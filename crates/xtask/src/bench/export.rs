@@ -8,7 +8,7 @@ use indicatif::HumanCount;
 use serde::Serialize;
 
 use crate::bench::rival::{self, Order};
-use crate::bench::usage::{cpu_seconds, peak_rss_mib};
+use crate::bench::usage::{cpu_seconds, forget_peak_rss, peak_rss_mib};
 use crate::bench::{MIB, fill, float, median, on_stack, save};
 use crate::cargo::Binaries;
 use crate::client::{Client, FileKind};
@@ -48,6 +48,8 @@ struct Cost {
     /// Of the engine, the S3 server and, for ours, the worker and the API.
     cpu_s: f64,
     engine_cpu_s: f64,
+    engine_peak_rss_mib: f64,
+    worker_peak_rss_mib: f64,
     size_bytes: u64,
 }
 
@@ -64,13 +66,15 @@ struct Comparison {
     wall_ratio: f64,
     cpu_ratio: f64,
     size_ratio: f64,
-    worker_peak_rss_mib: f64,
 }
 
 /// Measures, prints a table, and writes it to `target/bench/export.json`.
 pub(crate) async fn run(args: &Args) -> Result<()> {
     terminal::heading("Measuring exports against ClickHouse's own");
-    ensure!(args.rows.len() <= 30, "at most 30 sizes can be measured");
+    ensure!(
+        args.rows.len() <= 30 && args.pairs > 0,
+        "at most 30 sizes can be measured, each in one pair at least"
+    );
     let comparisons =
         on_stack(async |stack, binaries| measure(stack, binaries, args).await).await?;
     print(&comparisons);
@@ -152,9 +156,14 @@ impl Ours<'_> {
         for pair in 0..=pairs {
             step.note(format!("{pair} of {pairs}"));
             let theirs_now = self
-                .cost(rival::export(self.stack, dataset, kind, order, day))
+                .cost(
+                    rival::export(self.stack, dataset, kind, order, day),
+                    async |()| rival::size(self.stack, kind).await,
+                )
                 .await?;
-            let ours_now = self.cost(self.export(export)).await?;
+            let ours_now = self
+                .cost(self.export(export), async |size_bytes| Ok(size_bytes))
+                .await?;
             // The first pair warms caches.
             if pair > 0 {
                 theirs.push(theirs_now);
@@ -174,7 +183,6 @@ impl Ours<'_> {
             wall_ratio: ratio(|cost| cost.wall_s),
             cpu_ratio: ratio(|cost| cost.cpu_s),
             size_ratio: ratio(|cost| float(cost.size_bytes)),
-            worker_peak_rss_mib: peak_rss_mib(self.worker.pid())?,
             ours,
             theirs,
         })
@@ -198,8 +206,12 @@ impl Ours<'_> {
         Ok(file.size_bytes)
     }
 
-    /// Measures an export that returns the size of its file.
-    async fn cost(&self, export: impl Future<Output = Result<u64>>) -> Result<Cost> {
+    /// Measures an export, and asks for the size of its file behind it.
+    async fn cost<T>(
+        &self,
+        export: impl Future<Output = Result<T>>,
+        size: impl AsyncFnOnce(T) -> Result<u64>,
+    ) -> Result<Cost> {
         let engine = self.stack.clickhouse_pid().context("no ClickHouse runs")?;
         // The S3 server is part of this process, which does nothing else meanwhile.
         let others = [std::process::id(), self.worker.pid(), self.api.pid()];
@@ -210,9 +222,11 @@ impl Ours<'_> {
             }
             Ok((cpu_seconds(engine)?, sum))
         };
+        forget_peak_rss(engine)?;
+        forget_peak_rss(self.worker.pid())?;
         let (engine_before, others_before) = cpu()?;
         let started = Instant::now();
-        let size_bytes = export.await?;
+        let exported = export.await?;
         let wall_s = started.elapsed().as_secs_f64();
         let (engine_after, others_after) = cpu()?;
         let engine_cpu_s = engine_after - engine_before;
@@ -220,7 +234,9 @@ impl Ours<'_> {
             wall_s,
             cpu_s: engine_cpu_s + others_after - others_before,
             engine_cpu_s,
-            size_bytes,
+            engine_peak_rss_mib: peak_rss_mib(engine)?,
+            worker_peak_rss_mib: peak_rss_mib(self.worker.pid())?,
+            size_bytes: size(exported).await?,
         })
     }
 }
@@ -228,12 +244,12 @@ impl Ours<'_> {
 fn print(comparisons: &[Comparison]) {
     terminal::heading("Ours in proportion to ClickHouse's own (medians of pairs)");
     println!(
-        "  dataset  order    file           rows   wall s  theirs  ratio    cpu s  theirs  ratio  engine     MiB  ratio"
+        "  dataset  order    file           rows   wall s  theirs  ratio    cpu s  theirs  ratio  engine     MiB  ratio  peak MiB: worker  engine  theirs"
     );
     for one in comparisons {
         let of = |costs: &[Cost], get: fn(&Cost) -> f64| median(costs.iter().map(get).collect());
         println!(
-            "  {:<8} {:<8} {:<8} {:>10} {:>8.2} {:>7.2} {:>6.2} {:>8.2} {:>7.2} {:>6.2} {:>7.2} {:>7.1} {:>6.2}",
+            "  {:<8} {:<8} {:<8} {:>10} {:>8.2} {:>7.2} {:>6.2} {:>8.2} {:>7.2} {:>6.2} {:>7.2} {:>7.1} {:>6.2} {:>17.0} {:>7.0} {:>7.0}",
             one.dataset,
             one.order,
             one.kind,
@@ -247,6 +263,9 @@ fn print(comparisons: &[Comparison]) {
             of(&one.ours, |cost| cost.engine_cpu_s),
             of(&one.ours, |cost| float(cost.size_bytes)) / MIB,
             one.size_ratio,
+            of(&one.ours, |cost| cost.worker_peak_rss_mib),
+            of(&one.ours, |cost| cost.engine_peak_rss_mib),
+            of(&one.theirs, |cost| cost.engine_peak_rss_mib),
         );
     }
 }

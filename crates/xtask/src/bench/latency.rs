@@ -116,11 +116,13 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Meas
         id?;
     }
     let mut postgres = PgConnection::connect(&stack.env().postgres_url).await?;
-    let worker = stack.spawn_worker(binaries).await?;
     let started = Instant::now();
+    let worker = stack.spawn_worker(binaries).await?;
     loop {
-        let left = "SELECT count(*) FROM export_jobs WHERE status IN ('PENDING', 'PROCESSING')";
-        let left: i64 = sqlx::query_scalar(left).fetch_one(&mut postgres).await?;
+        let counts = "SELECT count(*) FILTER (WHERE status IN ('PENDING', 'PROCESSING')), \
+                      count(*) FILTER (WHERE status = 'FAILED') FROM export_jobs";
+        let (left, failed): (i64, i64) = sqlx::query_as(counts).fetch_one(&mut postgres).await?;
+        ensure!(failed == 0, "{failed} exports fail");
         if left == 0 {
             break;
         }

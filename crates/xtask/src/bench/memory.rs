@@ -31,6 +31,9 @@ pub(crate) struct Args {
         default_value = "1000000,4000000,16000000"
     )]
     rows: Vec<u64>,
+    /// Which kinds of files.
+    #[arg(long, value_delimiter = ',', default_value = "csv.gz,parquet")]
+    only: Vec<FileKind>,
     /// How often each export is made, by a worker of its own.
     #[arg(long, default_value_t = 3)]
     times: usize,
@@ -85,7 +88,7 @@ async fn measure(stack: &Stack, binaries: &Binaries, args: &Args) -> Result<Vec<
     let (api, api_url) = stack.spawn_api(binaries).await?;
     let client = stack.client(&api_url, BAKERY)?;
     let mut runs: Vec<Run> = Vec::new();
-    for kind in [FileKind::CsvGz, FileKind::Parquet] {
+    for &kind in &args.only {
         let first = runs.len();
         for (&day, &rows) in days.iter().zip(sizes) {
             let step = Step::begin(format!(

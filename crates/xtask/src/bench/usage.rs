@@ -29,6 +29,11 @@ pub(crate) fn peak_rss_mib(pid: u32) -> Result<f64> {
     Ok(f64::from(kib) / 1024.0)
 }
 
+/// Has the largest resident set of a process begin anew with the one that it has now.
+pub(crate) fn forget_peak_rss(pid: u32) -> Result<()> {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("cannot forget the peak of a process")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{cpu_seconds, peak_rss_mib};

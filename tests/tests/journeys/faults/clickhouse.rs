@@ -153,7 +153,14 @@ async fn a_query_that_hits_a_limit_says_so() -> Result<()> {
         ("EXPORT__CLICKHOUSE__MAX_MEMORY_USAGE_BYTES", "1000000"),
         ("EXPORT__RETRY__MAX_ATTEMPTS", "2"),
     ];
-    let journey = Journey::new(20_000, &settings).await?;
+    let journey = Journey::new(0, &settings).await?;
+    // What a thread takes in pieces, ClickHouse counts from 4 MiB on only.
+    let sql = "INSERT INTO otel_logs (Timestamp, TimestampTime, Body, ResourceAttributes) \
+         SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') AS t, t, repeat('x', 8388608), \
+         map('telemetryflow.organization.id', {organization:String})";
+    let organization = journey.world.ours.organization.to_string();
+    let parameters = [("organization", organization.as_str())];
+    journey.world.clickhouse.run(sql, &parameters).await?;
     let id = journey.api.accepted(&json!({})).await?;
     let job = journey.api.failed(&id).await?;
     assert_eq!(job["error"]["code"], "source_limit");

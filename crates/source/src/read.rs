@@ -32,8 +32,8 @@ use crate::sql::{self, Statement};
 const CHUNKS_AHEAD: usize = 8;
 
 /// How many more rows ClickHouse may look at for each row before it is better to have it sort: that takes
-/// as long as looking at some twenty.
-const MOST_READ: u64 = 8;
+/// as long as looking at four or five, most columns of which it reads where each granule has some of the range.
+const MOST_READ: u64 = 4;
 
 /// How many ranges may be in memory that are sorted here.
 const RANGES: usize = 2;

@@ -24,6 +24,7 @@ use crate::decode::Decoder;
 use crate::error::SourceError;
 use crate::metrics;
 use crate::pace::Pace;
+use crate::plan::{at, microseconds};
 use crate::query::Query;
 use crate::sort::{SortKeys, Sorted, Sorter};
 use crate::sql::{self, Statement};
@@ -248,13 +249,36 @@ impl Reading {
     /// Says whether ClickHouse can be asked for so many ranges like this one without looking at many
     /// rows anew each time, as it must where its primary key does not have the time.
     async fn are_worth_it(&self, range: TimeRange, queries: u64) -> Result<bool, SourceError> {
-        let (all, some) = (
-            self.rows_to_look_at(self.slice.range).await?,
-            self.rows_to_look_at(range).await?,
-        );
+        let all = self.rows_to_look_at(self.slice.range).await?;
+        let some = match self.rows_to_look_at(range).await? {
+            0 => self.rows_to_look_at_for_some(range).await?,
+            some => some,
+        };
         let most = all.saturating_add(self.slice.rows.saturating_mul(MOST_READ));
         // Of tables that are elsewhere it says nothing.
         Ok(all > 0 && some.saturating_mul(queries) <= most)
+    }
+
+    /// Returns how many rows ClickHouse looks at for a range that is about as long as this one, and has rows:
+    /// they need not be everywhere in a slice.
+    async fn rows_to_look_at_for_some(&self, like: TimeRange) -> Result<u64, SourceError> {
+        let mut range = self.slice.range;
+        let mut rows = 0;
+        while microseconds(range) > microseconds(like).max(1) {
+            let middle = at(range.start(), microseconds(range) / 2);
+            let halves =
+                TimeRange::new(range.start(), middle).zip(TimeRange::new(middle, range.end()));
+            let Some((first, second)) = halves else {
+                break;
+            };
+            range = first;
+            rows = self.rows_to_look_at(first).await?;
+            if rows == 0 {
+                range = second;
+                rows = self.rows_to_look_at(second).await?;
+            }
+        }
+        Ok(rows)
     }
 
     async fn rows_to_look_at(&self, range: TimeRange) -> Result<u64, SourceError> {

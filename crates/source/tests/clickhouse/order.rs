@@ -66,7 +66,7 @@ async fn numbers() -> Database {
     let ddl = "CREATE TABLE numbers (at DateTime64(9), org String, number UInt64, text String, \
                kind LowCardinality(String), attributes Map(LowCardinality(String), String)) \
                ENGINE = MergeTree ORDER BY (kind, toDateTime(at)) SETTINGS index_granularity = 100;\n\
-               CREATE TABLE unordered AS numbers ENGINE = MergeTree ORDER BY number;\n";
+               CREATE TABLE unordered AS numbers ENGINE = MergeTree PARTITION BY toDate(at) ORDER BY number;\n";
     let database = Database::create(&preset(), ddl).await;
     let insert = format!(
         "INSERT INTO numbers SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') \
@@ -187,6 +187,29 @@ async fn no_third_range_comes_before_the_first_is_gone() {
     while let Some(block) = blocks.next().await.unwrap() {
         rows += block.rows();
     }
+    assert_eq!(rows as u64, ROWS);
+}
+
+/// The rows are in the first hour of a day, which the index tells of the whole part only.
+#[tokio::test]
+async fn clickhouse_sorts_what_it_would_look_through_for_each_range() {
+    let database = numbers().await;
+    let query = database.query("unordered", &json!({"columns": ["number"]}));
+    let limits = ReadLimits {
+        block: BlockLimits { rows: 500, ..BLOCK },
+        sort_bytes: 1_000_000,
+    };
+    let reader = database.source().reader(&query, limits);
+    let mut blocks = reader.read(whole(&query, ROWS), &Uuid::new_v4().to_string());
+    // Ranges that are sorted here would wait for the first to be gone.
+    let mut held = Vec::new();
+    let read = async {
+        while let Some(block) = blocks.next().await.unwrap() {
+            held.push(block);
+        }
+    };
+    timeout(Duration::from_secs(20), read).await.unwrap();
+    let rows: usize = held.iter().map(Block::rows).sum();
     assert_eq!(rows as u64, ROWS);
 }
 

@@ -156,7 +156,7 @@ async fn a_query_that_hits_a_limit_says_so() -> Result<()> {
     let journey = Journey::new(0, &settings).await?;
     // What a thread takes in pieces, ClickHouse counts from 4 MiB on only.
     let sql = "INSERT INTO otel_logs (Timestamp, TimestampTime, Body, ResourceAttributes) \
-         SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') AS t, t, repeat('x', 8388608), \
+         SELECT toDateTime64('2026-01-01 00:00:00', 9, 'UTC') AS t, t, repeat(repeat('x', 1024), 8192), \
          map('telemetryflow.organization.id', {organization:String})";
     let organization = journey.world.ours.organization.to_string();
     let parameters = [("organization", organization.as_str())];

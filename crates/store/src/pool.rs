@@ -78,7 +78,7 @@ fn connect_with(
         // A connection was seen to work when it came back.
         .test_before_acquire(false)
         .before_acquire(|conn, meta| Box::pin(works(conn, meta.idle_for)))
-        .after_release(|conn, _| Box::pin(transaction::is_outside(conn)))
+        .after_release(|conn, meta| Box::pin(transaction::is_outside(conn, meta.age)))
         .connect_lazy_with(options))
 }
 

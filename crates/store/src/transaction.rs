@@ -4,16 +4,21 @@
 //! transaction, but the server does not: whatever came next on the connection would be undone in the
 //! end. That happens whenever a lease is lost or a request times out in that moment.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgConnection, PgTransaction, Row};
 
 use crate::error::StoreError;
 
-/// How many transactions of this process may be open that sqlx has forgotten.
-static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
+/// When sqlx may have forgotten a transaction of this process, the last time.
+static FORGOTTEN: Mutex<Option<Instant>> = Mutex::new(None);
 
-/// Begins a transaction, or a savepoint inside of one.
+/// How exactly two moments can be compared between which a process may be stopped.
+const MARGIN: Duration = Duration::from_secs(10);
+
+/// Begins a transaction, or a savepoint inside of one. When that fails, nothing else is to be done with
+/// the connection.
 ///
 /// # Errors
 ///
@@ -21,41 +26,43 @@ static FORGOTTEN: AtomicUsize = AtomicUsize::new(0);
 pub async fn begin(conn: &mut PgConnection) -> Result<PgTransaction<'_>, StoreError> {
     let mut beginning = Beginning {
         // Savepoints end with their transaction, of which sqlx knows.
-        forgotten_if_dropped: !conn.is_in_transaction(),
+        is_forgotten: !conn.is_in_transaction(),
     };
     #[expect(clippy::disallowed_methods, reason = "this is what stands for it")]
-    let begun = conn.begin().await;
-    beginning.forgotten_if_dropped = false;
-    Ok(begun?)
+    let begun = conn.begin().await?;
+    beginning.is_forgotten = false;
+    Ok(begun)
 }
 
 /// A transaction that is about to begin.
 struct Beginning {
-    forgotten_if_dropped: bool,
+    is_forgotten: bool,
 }
 
 impl Drop for Beginning {
     fn drop(&mut self) {
-        if self.forgotten_if_dropped {
-            FORGOTTEN.fetch_add(1, Ordering::AcqRel);
+        if self.is_forgotten {
+            *FORGOTTEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 }
 
-/// Tells whether a connection that comes back is outside of any transaction, and may be used again.
+/// Tells whether a connection of this age that comes back is outside of any transaction, and may be used
+/// again.
 ///
-/// The server is asked only while a transaction has been forgotten and not been found. Outside of a
-/// transaction a simple query is one of its own, which begins with the statement.
-pub(crate) async fn is_outside(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    if FORGOTTEN.load(Ordering::Acquire) == 0 {
+/// The server is asked only about connections that are older than the last transaction that may have been
+/// forgotten; the pool closes each after a while. Outside of a transaction a simple query is one of its
+/// own, which begins with the statement.
+pub(crate) async fn is_outside(
+    conn: &mut PgConnection,
+    age: Duration,
+) -> Result<bool, sqlx::Error> {
+    let forgotten = *FORGOTTEN.lock().unwrap_or_else(PoisonError::into_inner);
+    if forgotten.is_none_or(|forgotten| forgotten.elapsed() > age + MARGIN) {
         return Ok(true);
     }
     let row = sqlx::raw_sql("SELECT now() = statement_timestamp()")
         .fetch_one(conn)
         .await?;
-    let is_outside: bool = row.try_get(0)?;
-    if !is_outside {
-        FORGOTTEN.fetch_sub(1, Ordering::AcqRel);
-    }
-    Ok(is_outside)
+    row.try_get(0)
 }

@@ -27,7 +27,7 @@ use crate::rate::RateLimits;
 use crate::scrape::Scrape;
 use crate::watch::Watchers;
 
-/// What the handlers share. It is cloned several times for each request, which costs a count each.
+/// What the handlers share. It is cloned several times for each request; a clone counts a reference.
 #[derive(Clone)]
 pub struct App(Arc<Shared>);
 

@@ -16,7 +16,7 @@ pub struct Limits {
     pub type_bytes: usize,
     /// How deep a type may be nested: `Array(Nullable(UInt8))` has a depth of 3.
     pub type_depth: usize,
-    /// How many types one may be made of: `Map(String, UInt8)` is made of 3.
+    /// How many types one may be made of, as it is written: `Map(String, UInt8)` is made of 3.
     pub type_parts: usize,
 }
 

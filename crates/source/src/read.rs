@@ -32,8 +32,8 @@ use crate::sql::{self, Statement};
 /// Chunks that wait for the decoder; each is at most what one read from the socket gives.
 const CHUNKS_AHEAD: usize = 8;
 
-/// How many more rows ClickHouse may look at for each row before it is better to have it sort: that takes
-/// as long as looking at four or five, most columns of which it reads where each granule has some of the range.
+/// How many more rows ClickHouse may look at for each row before it is better to have it sort. Where each
+/// granule has some rows of the range, looking at a row is reading it, and sorting takes as long as four or five.
 const MOST_READ: u64 = 4;
 
 /// How many ranges may be in memory that are sorted here.
@@ -250,33 +250,34 @@ impl Reading {
     /// rows anew each time, as it must where its primary key does not have the time.
     async fn are_worth_it(&self, range: TimeRange, queries: u64) -> Result<bool, SourceError> {
         let all = self.rows_to_look_at(self.slice.range).await?;
+        if all == 0 {
+            // Of tables that are elsewhere it says nothing.
+            return Ok(false);
+        }
         let some = match self.rows_to_look_at(range).await? {
             0 => self.rows_to_look_at_for_some(range).await?,
             some => some,
         };
         let most = all.saturating_add(self.slice.rows.saturating_mul(MOST_READ));
-        // Of tables that are elsewhere it says nothing.
-        Ok(all > 0 && some.saturating_mul(queries) <= most)
+        Ok(some.saturating_mul(queries) <= most)
     }
 
-    /// Returns how many rows ClickHouse looks at for a range that is about as long as this one, and has rows:
-    /// they need not be everywhere in a slice.
+    /// Returns how many rows ClickHouse looks at for a range that is as long as this one, or up to twice as
+    /// long, where most rows are: they need not be everywhere in a slice.
     async fn rows_to_look_at_for_some(&self, like: TimeRange) -> Result<u64, SourceError> {
         let mut range = self.slice.range;
         let mut rows = 0;
-        while microseconds(range) > microseconds(like).max(1) {
+        while microseconds(range) / 2 >= microseconds(like).max(1) {
             let middle = at(range.start(), microseconds(range) / 2);
             let halves =
                 TimeRange::new(range.start(), middle).zip(TimeRange::new(middle, range.end()));
             let Some((first, second)) = halves else {
                 break;
             };
-            range = first;
-            rows = self.rows_to_look_at(first).await?;
-            if rows == 0 {
-                range = second;
-                rows = self.rows_to_look_at(second).await?;
-            }
+            let of_first = self.rows_to_look_at(first).await?;
+            let of_second = self.rows_to_look_at(second).await?;
+            rows = of_first.max(of_second);
+            range = if of_first < of_second { second } else { first };
         }
         Ok(rows)
     }

@@ -8,7 +8,7 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use arrow::datatypes::UInt64Type;
 use serde_json::json;
-use source::{Block, BlockLimits, ClickHouse, Query, ReadLimits, Slice};
+use source::{Block, BlockLimits, Blocks, ClickHouse, Query, ReadLimits, Slice};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -164,16 +164,21 @@ async fn the_same_rows_make_the_same_blocks() {
     }
 }
 
-#[tokio::test]
-async fn no_third_range_comes_before_the_first_is_gone() {
-    let database = numbers().await;
-    let query = database.query("numbers_in_one_order", &json!({"columns": ["number"]}));
+/// Reads the numbers by time, where few of them fit into memory at a time.
+fn with_little_room(database: &Database, dataset: &str) -> Blocks {
+    let query = database.query(dataset, &json!({"columns": ["number"]}));
     let limits = ReadLimits {
         block: BlockLimits { rows: 500, ..BLOCK },
         sort_bytes: 1_000_000,
     };
     let reader = database.source().reader(&query, limits);
-    let mut blocks = reader.read(whole(&query, ROWS), &Uuid::new_v4().to_string());
+    reader.read(whole(&query, ROWS), &Uuid::new_v4().to_string())
+}
+
+#[tokio::test]
+async fn no_third_range_comes_before_the_first_is_gone() {
+    let database = numbers().await;
+    let mut blocks = with_little_room(&database, "numbers_in_one_order");
     let mut held = Vec::new();
     while let Ok(block) = timeout(Duration::from_secs(1), blocks.next()).await {
         held.push(block.unwrap().expect("not all rows have room"));
@@ -194,13 +199,7 @@ async fn no_third_range_comes_before_the_first_is_gone() {
 #[tokio::test]
 async fn clickhouse_sorts_what_it_would_look_through_for_each_range() {
     let database = numbers().await;
-    let query = database.query("unordered", &json!({"columns": ["number"]}));
-    let limits = ReadLimits {
-        block: BlockLimits { rows: 500, ..BLOCK },
-        sort_bytes: 1_000_000,
-    };
-    let reader = database.source().reader(&query, limits);
-    let mut blocks = reader.read(whole(&query, ROWS), &Uuid::new_v4().to_string());
+    let mut blocks = with_little_room(&database, "unordered");
     // Ranges that are sorted here would wait for the first to be gone.
     let mut held = Vec::new();
     let read = async {

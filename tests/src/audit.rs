@@ -52,7 +52,7 @@ impl World {
     pub async fn left_to_do(&self) -> Result<i64> {
         let sql = "SELECT (SELECT count(*) FROM export_jobs WHERE completed_at IS NULL)
                         + (SELECT count(*) FROM export_removals)
-                        + (SELECT count(*) FROM notifications WHERE status = 'PENDING')";
+                        + (SELECT count(*) FROM export_notifications WHERE status = 'PENDING')";
         let left = sqlx::query_scalar(sql);
         Ok(left.fetch_one(&mut self.postgres().await?).await?)
     }
@@ -107,7 +107,7 @@ impl World {
     /// Returns the e-mails that are none of a notification, of which a job has one at most. One that
     /// comes twice is no second one: the server took it in the moment in which its answer was lost.
     async fn unknown_mails(&self) -> Result<Vec<String>> {
-        let notifications: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM notifications")
+        let notifications: Vec<Uuid> = sqlx::query_scalar("SELECT id FROM export_notifications")
             .fetch_all(&mut self.postgres().await?)
             .await?;
         let mailbox = Mailbox::new(&self.env.mailbox_url);
@@ -200,7 +200,7 @@ async fn jobs(postgres: &mut PgConnection) -> Result<Vec<Row>> {
                        AND kind IN ('completed', 'failed', 'cancelled')) AS ends,
                (SELECT count(*) FROM export_checkpoints AS part WHERE part.job_id = job.job_id)
                    AS checkpoints,
-               (SELECT count(*) - count(DISTINCT channel) FROM notifications AS it
+               (SELECT count(*) - count(DISTINCT channel) FROM export_notifications AS it
                 WHERE it.job_id = job.job_id) AS repeated
                FROM export_jobs AS job";
     Ok(sqlx::query_as(sql).fetch_all(postgres).await?)

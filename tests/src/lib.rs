@@ -13,7 +13,7 @@ pub use clickhouse::ClickHouse;
 pub use collector::{Collector, Span};
 pub use metrics::{Family, Scrape};
 pub use proxy::proxy_before;
-pub use world::{ADMIN, MEMBER, Tenant, World};
+pub use world::{ADMIN, MEMBER, Tenant, World, migrate};
 
 use std::time::Duration;
 

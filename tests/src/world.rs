@@ -3,12 +3,13 @@
 use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use devstack::{
     Env, Mailbox, Service, export_environment, free_port, fresh_bucket, fresh_database,
 };
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
+use tokio::process::Command;
 use uuid::Uuid;
 
 use crate::PATIENCE;
@@ -65,12 +66,22 @@ impl World {
     /// # Errors
     ///
     /// When a service fails.
-    pub async fn on(mut env: Env) -> Result<Self> {
+    pub async fn on(env: Env) -> Result<Self> {
+        let database = fresh_database(&env).await?;
+        migrate(&database).await?;
+        Self::in_database(env, database).await
+    }
+
+    /// Makes a world with empty tables in a database that is migrated.
+    ///
+    /// # Errors
+    ///
+    /// When a service fails.
+    pub async fn in_database(mut env: Env, postgres_url: String) -> Result<Self> {
         runtime::tls::init();
-        env.postgres_url = fresh_database(&env).await?;
+        env.postgres_url = postgres_url;
         env.s3.bucket = fresh_bucket(&env).await?;
         let mut postgres = PgConnection::connect(&env.postgres_url).await?;
-        store::MIGRATOR.run(&mut postgres).await?;
         let world = Self {
             ours: tenant(&mut postgres).await?,
             theirs: tenant(&mut postgres).await?,
@@ -154,10 +165,7 @@ impl World {
         listen: &str,
         overrides: &[(&str, &str)],
     ) -> Result<Service> {
-        let variable = format!("EXPORT_{binary}_BIN");
-        let path = env::var_os(&variable).with_context(|| {
-            format!("{variable} is not set: run the tests with `cargo xtask test`")
-        })?;
+        let path = self::binary(binary)?;
         let ours = [
             (listen_key, listen),
             ("EXPORT__REDIS__NAME", &self.queue),
@@ -172,7 +180,7 @@ impl World {
         ];
         let environment = export_environment(&self.env, &[&ours, overrides].concat());
         let log = self.dir.path().join(format!("{binary}.log"));
-        Service::spawn(&PathBuf::from(path), &environment, &log)
+        Service::spawn(&path, &environment, &log)
     }
 
     /// Adds another user of our organization.
@@ -209,9 +217,34 @@ impl World {
     }
 }
 
+/// Runs `export-api migrate`, which needs to know of nothing but Postgres.
+///
+/// # Errors
+///
+/// What it says.
+pub async fn migrate(postgres_url: &str) -> Result<()> {
+    let output = Command::new(binary("API")?)
+        .arg("migrate")
+        .env("EXPORT__POSTGRES__URL", postgres_url)
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "migrate failed: {told}");
+    Ok(())
+}
+
+/// Returns the path of one of the product's binaries.
+fn binary(name: &str) -> Result<PathBuf> {
+    let variable = format!("EXPORT_{name}_BIN");
+    let path = env::var_os(&variable)
+        .with_context(|| format!("{variable} is not set: run the tests with `cargo xtask test`"))?;
+    Ok(path.into())
+}
+
 async fn tenant(postgres: &mut PgConnection) -> Result<Tenant> {
     let organization = Uuid::new_v4();
-    sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
+    sqlx::query("INSERT INTO organizations (organization_id, name) VALUES ($1, 'Acme')")
         .bind(organization)
         .execute(&mut *postgres)
         .await?;
@@ -225,7 +258,7 @@ async fn user(
 ) -> Result<Tenant> {
     let user = Uuid::new_v4();
     let email = format!("{}@example.test", user.simple());
-    sqlx::query("INSERT INTO users (id, organization_id, email) VALUES ($1, $2, $3)")
+    sqlx::query("INSERT INTO users (user_id, organization_id, email) VALUES ($1, $2, $3)")
         .bind(user)
         .bind(organization)
         .bind(&email)

@@ -2,14 +2,18 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use api::{App, Config};
 use clap::{Parser, Subcommand};
+use runtime::logging::LogConfig;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use runtime::traces::Traces;
+use serde::Deserialize;
+use store::PostgresConfig;
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -37,15 +41,28 @@ enum Command {
     Healthcheck,
 }
 
+/// What `migrate` needs to know.
+#[derive(Debug, Deserialize)]
+struct MigrateConfig {
+    log: LogConfig,
+    postgres: PostgresConfig,
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+async fn main() -> ExitCode {
+    runtime::exit_code(run(Cli::parse()).await)
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
     runtime::tls::init();
-    let config: Config = runtime::config::load(cli.config.as_deref())?;
+    let file = cli.config.as_deref();
     match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => serve(&config).await,
-        Command::Migrate => migrate(&config).await,
-        Command::Healthcheck => Ok(runtime::health::check(config.http.listen).await?),
+        Command::Serve => serve(&runtime::config::load(file)?).await,
+        Command::Migrate => migrate(&runtime::config::load(file)?).await,
+        Command::Healthcheck => {
+            let config: Config = runtime::config::load(file)?;
+            Ok(runtime::health::check(config.http.listen).await?)
+        }
     }
 }
 
@@ -79,10 +96,9 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("cannot listen on {address}"))
 }
 
-async fn migrate(config: &Config) -> anyhow::Result<()> {
+async fn migrate(config: &MigrateConfig) -> anyhow::Result<()> {
     runtime::logging::init(&config.log, &Traces::default())?;
-    let pool = store::connect(&config.postgres, APPLICATION)?;
-    store::migrate(&pool).await?;
+    store::migrate(&config.postgres).await?;
     info!("the database is up to date");
     Ok(())
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::violation::Violation;
+
 /// What to do after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
@@ -68,6 +70,8 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    /// The row of the job, which another module inserted, makes no sense.
+    InvalidRequest = "invalid_request", "The request of this export is not valid.";
     /// ClickHouse could not be reached, or broke off, each time it was tried.
     SourceUnavailable = "source_unavailable", "The telemetry database could not be read. Please try again later.";
     /// ClickHouse refused the query.
@@ -75,7 +79,7 @@ error_codes! {
     /// ClickHouse gave up at one of its own limits.
     SourceLimit = "source_limit", "The export needs more than the telemetry database allows. Please choose a shorter time range or stricter filters.";
     /// The dataset is no longer what the job was made for.
-    DatasetChanged = "dataset_changed", "The dataset, a column or a filter of this export no longer exists. Please request it again.";
+    DatasetChanged = "dataset_changed", "The dataset, a column or a filter of this export does not exist.";
     /// The object storage could not be reached each time it was tried.
     StorageUnavailable = "storage_unavailable", "The file could not be stored. Please try again later.";
     /// The object storage denies access, or the bucket is missing.
@@ -110,6 +114,21 @@ pub struct Failure {
     pub code: ErrorCode,
     /// The sentence.
     pub message: String,
+}
+
+/// How much of what is wrong with a request its owner is told, in characters.
+const MAX_REASON_CHARS: usize = 1_000;
+
+impl Failure {
+    /// Says what is wrong with the request of the job behind the sentence of the code.
+    pub fn naming(code: ErrorCode, violations: &[Violation]) -> Self {
+        let wrong: Vec<_> = violations.iter().map(ToString::to_string).collect();
+        let reason: String = wrong.join("; ").chars().take(MAX_REASON_CHARS).collect();
+        Self {
+            code,
+            message: format!("{} {reason}", code.sentence()),
+        }
+    }
 }
 
 impl From<ErrorCode> for Failure {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Failure;
 use crate::ids::{JobId, OrganizationId, ScheduleId, UserId};
 use crate::key_prefix::KeyPrefix;
-use crate::request::ExportRequest;
+use crate::request::{ExportRequest, InvalidRequest};
 use crate::trace_parent::TraceParent;
 
 /// One request for a file, and its state.
@@ -21,8 +21,8 @@ pub struct ExportJob {
     pub user: UserId,
     /// Whose rows.
     pub organization: OrganizationId,
-    /// What for.
-    pub request: ExportRequest,
+    /// What for; a request that makes no sense fails as soon as a worker takes it.
+    pub request: Result<ExportRequest, InvalidRequest>,
     /// The schedule that made it, which may be gone.
     pub schedule: Option<ScheduleId>,
     /// Where its object is, below the prefix of the organization.
@@ -60,7 +60,7 @@ impl ExportJob {
             id,
             user,
             organization,
-            request,
+            request: Ok(request),
             schedule: None,
             key_prefix: None,
             state: JobState::Pending,
@@ -105,6 +105,15 @@ pub enum JobState {
         /// Until when.
         expires_at: DateTime<Utc>,
     },
+    /// Another module completed it before this service took the table over.
+    Adopted {
+        /// Where that module says that the file is.
+        url: Option<String>,
+        /// The size of the file, where it is known.
+        size_bytes: Option<u64>,
+        /// Since when.
+        completed_at: DateTime<Utc>,
+    },
     /// There will be no file.
     Failed {
         /// Why.
@@ -134,7 +143,7 @@ impl JobState {
         match self {
             Self::Pending => JobStatus::Pending,
             Self::Processing => JobStatus::Processing,
-            Self::Completed { .. } => JobStatus::Completed,
+            Self::Completed { .. } | Self::Adopted { .. } => JobStatus::Completed,
             Self::Failed { .. } => JobStatus::Failed,
             Self::Cancelled { .. } => JobStatus::Cancelled,
             Self::Expired { .. } => JobStatus::Expired,

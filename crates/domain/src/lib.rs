@@ -33,7 +33,7 @@ pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,
     ParquetOptions, RowOrder,
 };
-pub use request::{DataType, ExportRequest, RequestLimits, options_schema};
+pub use request::{DataType, ExportRequest, InvalidRequest, RequestLimits, options_schema};
 pub use schedule::{
     Recurrence, Schedule, ScheduleErrorCode, ScheduleFailure, ScheduleRequest, Window, export_of,
 };

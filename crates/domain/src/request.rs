@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::error::{ErrorCode, Failure};
 use crate::filter::{FilterLimits, Filters};
 use crate::members::{Members, one, one_of, text};
 use crate::notify::Notify;
@@ -92,6 +93,48 @@ pub struct ExportRequest {
     pub columns: Option<Vec<String>>,
     /// Who hears of the end, and how.
     pub notify: Notify,
+}
+
+/// A request that makes no sense: another module of the platform inserted its row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InvalidRequest {
+    /// The name of the dataset, as it was given.
+    pub data_type: String,
+    /// The file that there would have been.
+    pub output: Output,
+    /// The start of the window.
+    pub start: DateTime<Utc>,
+    /// The end of the window, which may be before its start.
+    pub end: DateTime<Utc>,
+    /// The filters, as they were given.
+    pub filters: Option<Value>,
+    /// What is wrong.
+    pub violations: Vec<Violation>,
+}
+
+impl InvalidRequest {
+    /// Keeps what is known of a request with a format.
+    pub fn new(
+        data_type: &str,
+        format: Format,
+        (start, end): (DateTime<Utc>, DateTime<Utc>),
+        filters: Option<Value>,
+        violations: Vec<Violation>,
+    ) -> Self {
+        Self {
+            data_type: data_type.to_owned(),
+            output: Output::default_of(format),
+            start,
+            end,
+            filters,
+            violations,
+        }
+    }
+
+    /// Returns the reason for the owner of the job.
+    pub fn failure(&self) -> Failure {
+        Failure::naming(ErrorCode::InvalidRequest, &self.violations)
+    }
 }
 
 impl ExportRequest {

@@ -56,6 +56,8 @@ closed_set! {
         DatasetChanged = "dataset_changed",
         /// The platform does not know the user or the organization any more.
         UnknownPrincipal = "unknown_principal",
+        /// The user is not active any more.
+        UserInactive = "user_inactive",
         /// A quota of the organization is used up.
         QuotaExceeded = "quota_exceeded",
         /// There was no such time where the schedule is.

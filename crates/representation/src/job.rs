@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Compression, DataType, ErrorCode, ExportJob, FileTotals, Format, JobId, JobState, JobStatus,
-    Progress, ScheduleId, UserId,
+    Compression, ErrorCode, ExportJob, FileTotals, Filters, Format, JobId, JobState, JobStatus,
+    Output, Progress, ScheduleId, UserId,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -26,8 +26,7 @@ pub struct JobRepresentation<'a> {
     /// 0 to 100; never goes back.
     #[schema(value_type = u8, maximum = 100)]
     progress: Progress,
-    #[schema(value_type = String)]
-    data_type: &'a DataType,
+    data_type: &'a str,
     #[schema(schema_with = vocabulary::format)]
     format: Format,
     #[schema(schema_with = vocabulary::compression)]
@@ -63,6 +62,16 @@ pub struct JobRepresentation<'a> {
     download_url: Option<String>,
     /// Where all is said of the files, while they are there.
     manifest_url: Option<String>,
+    /// What is known of the file of an export that another module has completed.
+    adopted_file: Option<AdoptedFile<'a>>,
+}
+
+/// The file of an export that another module completed before this service took its table over.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct AdoptedFile<'a> {
+    /// Where that module says that it is.
+    url: Option<&'a str>,
+    size_bytes: Option<u64>,
 }
 
 /// The files of a completed job.
@@ -104,20 +113,20 @@ struct Failure<'a> {
 impl<'a> JobRepresentation<'a> {
     /// Shows a job.
     pub fn new(job: &'a ExportJob, links: &Links) -> Self {
-        let request = &job.request;
+        let request = Requested::by(job);
         let mut shown = Self {
             job_id: job.id,
             user_id: job.user,
             status: job.state.status(),
             progress: job.progress,
-            data_type: &request.data_type,
+            data_type: request.data_type,
             format: request.output.format(),
             compression: request.output.compression(),
-            start_time: request.range.start(),
-            end_time: request.range.end(),
-            filters: request.filters.as_ref().map(domain::Filters::as_posted),
-            columns: request.columns.as_deref(),
-            options: request.options_json(),
+            start_time: request.start,
+            end_time: request.end,
+            filters: request.filters,
+            columns: request.columns,
+            options: request.options,
             schedule_id: job.schedule,
             rows_exported: job.rows_exported,
             rows_estimated: job.rows_estimated,
@@ -132,6 +141,7 @@ impl<'a> JobRepresentation<'a> {
             deleted_at: None,
             download_url: None,
             manifest_url: None,
+            adopted_file: None,
         };
         shown.add_state(job, links);
         shown
@@ -145,8 +155,10 @@ impl<'a> JobRepresentation<'a> {
                 completed_at,
                 expires_at,
             } => {
-                self.file = files.only().map(|file| File {
-                    name: job.request.file_name(1),
+                let request = job.request.as_ref().ok();
+                let only = files.only().zip(request);
+                self.file = only.map(|(file, request)| File {
+                    name: request.file_name(1),
                     size_bytes: file.size_bytes,
                     rows: file.rows,
                     sha256: &file.sha256,
@@ -156,6 +168,17 @@ impl<'a> JobRepresentation<'a> {
                 self.expires_at = Some(*expires_at);
                 self.download_url = files.only().map(|_| links.download(job.id));
                 self.manifest_url = Some(links.manifest(job.id));
+            }
+            JobState::Adopted {
+                url,
+                size_bytes,
+                completed_at,
+            } => {
+                self.adopted_file = Some(AdoptedFile {
+                    url: url.as_deref(),
+                    size_bytes: *size_bytes,
+                });
+                self.completed_at = Some(*completed_at);
             }
             JobState::Failed {
                 failure,
@@ -177,6 +200,42 @@ impl<'a> JobRepresentation<'a> {
                 self.expires_at = Some(*expires_at);
                 self.deleted_at = *deleted_at;
             }
+        }
+    }
+}
+
+/// What a job asks for, as it is shown.
+struct Requested<'a> {
+    data_type: &'a str,
+    output: &'a Output,
+    start: DateTime<Utc>,
+    end: DateTime<Utc>,
+    filters: Option<&'a Value>,
+    columns: Option<&'a [String]>,
+    options: Value,
+}
+
+impl<'a> Requested<'a> {
+    fn by(job: &'a ExportJob) -> Self {
+        match &job.request {
+            Ok(request) => Self {
+                data_type: request.data_type.as_str(),
+                output: &request.output,
+                start: request.range.start(),
+                end: request.range.end(),
+                filters: request.filters.as_ref().map(Filters::as_posted),
+                columns: request.columns.as_deref(),
+                options: request.options_json(),
+            },
+            Err(invalid) => Self {
+                data_type: &invalid.data_type,
+                output: &invalid.output,
+                start: invalid.start,
+                end: invalid.end,
+                filters: invalid.filters.as_ref(),
+                columns: None,
+                options: invalid.output.options_json(),
+            },
         }
     }
 }

@@ -9,4 +9,4 @@ pub mod shutdown;
 pub mod tls;
 pub mod traces;
 
-pub use chain::chain;
+pub use chain::{chain, exit_code};

@@ -1,6 +1,9 @@
 //! What can go wrong with Postgres, and whether trying again helps.
 
+use std::time::Duration;
+
 use domain::{Classify, ErrorClass, ErrorCode, JobId, ScheduleId};
+use sqlx::error::DatabaseError;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgQueryResult;
 
@@ -33,9 +36,59 @@ pub enum StoreError {
     /// A migration failed.
     #[error("the database could not be migrated")]
     Migrate(#[from] MigrateError),
+    /// A migration waited too long for a lock.
+    #[error(
+        "a migration waited {timeout:?} for a lock on a table; find the transaction that holds it \
+         (pg_stat_activity, pg_locks) and run migrate again"
+    )]
+    MigrationBlocked {
+        /// How long it waited.
+        timeout: Duration,
+        /// What Postgres said.
+        source: Box<Self>,
+    },
+    /// Another process has not finished migrating.
+    #[error(
+        "another process has been migrating for {timeout:?}; run migrate again when it has finished"
+    )]
+    MigrationInProgress {
+        /// How long this process waited for it.
+        timeout: Duration,
+    },
+    /// The database lacks a table, a column or a function of this version.
+    #[error("the schema is behind: run migrate")]
+    SchemaBehind(#[source] Option<sqlx::Error>),
+    /// The view of recipients is not as it must be.
+    #[error("the view export_recipients (user_id, email, active) cannot be read")]
+    Recipients(#[source] sqlx::Error),
     /// Postgres could not be reached, or refused a statement.
     #[error("a Postgres statement failed")]
-    Database(#[from] sqlx::Error),
+    Database(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if has_code(
+            &error,
+            &[UNDEFINED_TABLE, UNDEFINED_COLUMN, UNDEFINED_FUNCTION],
+        ) {
+            Self::SchemaBehind(Some(error))
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+// Codes of appendix A of Postgres' manual.
+const UNDEFINED_TABLE: &str = "42P01";
+const UNDEFINED_COLUMN: &str = "42703";
+const UNDEFINED_FUNCTION: &str = "42883";
+pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// Tells whether Postgres answered with one of these codes.
+pub(crate) fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.is_some_and(|code| codes.contains(&&*code))
 }
 
 impl Classify for StoreError {
@@ -43,12 +96,16 @@ impl Classify for StoreError {
         match self {
             Self::LeaseLost => ErrorClass::Cancelled,
             Self::Database(error) if is_transient(error) => ErrorClass::TRANSIENT,
+            // Somebody will run migrate, or mend the view.
+            Self::SchemaBehind(_) | Self::Recipients(_) => ErrorClass::TRANSIENT,
             Self::Database(_)
             | Self::UnknownPrincipal(_)
             | Self::Corrupt { .. }
             | Self::CorruptSchedule { .. }
             | Self::Config(_)
-            | Self::Migrate(_) => ErrorClass::Permanent,
+            | Self::Migrate(_)
+            | Self::MigrationBlocked { .. }
+            | Self::MigrationInProgress { .. } => ErrorClass::Permanent,
         }
     }
 
@@ -69,12 +126,13 @@ fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed
         | sqlx::Error::BeginFailed => true,
         sqlx::Error::Database(error) => error.code().is_some_and(|code| {
-            // Appendix A of Postgres' manual: connection exception, transaction rollback,
-            // insufficient resources, object in use (lock timeouts), operator intervention
-            // (shutdown, statement timeout), a session that idled in a transaction, and a server
-            // that is no primary any more.
+            // Appendix A of Postgres' manual: connection exception, invalid authorization (while a
+            // password is rotated), transaction rollback, insufficient resources, object in use (lock
+            // timeouts), operator intervention (shutdown, statement timeout), a session that idled in
+            // a transaction, and a server that is no primary any more.
             let class = code.get(..2).unwrap_or_default();
-            ["08", "40", "53", "55", "57"].contains(&class) || ["25P03", "25006"].contains(&&*code)
+            ["08", "28", "40", "53", "55", "57"].contains(&class)
+                || ["25P03", "25006"].contains(&&*code)
         }),
         _ => false,
     }

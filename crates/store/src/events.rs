@@ -39,6 +39,8 @@ pub enum EventKind {
     LinkFollowed,
     /// Somebody revoked the links of e-mails.
     LinksRevoked,
+    /// The service took the job over from another module.
+    Adopted,
 }
 
 impl EventKind {
@@ -57,6 +59,7 @@ impl EventKind {
         Self::Unnotified,
         Self::LinkFollowed,
         Self::LinksRevoked,
+        Self::Adopted,
     ];
 
     /// Returns the name, as it stands in Postgres.
@@ -75,6 +78,7 @@ impl EventKind {
             Self::Unnotified => "unnotified",
             Self::LinkFollowed => "link_followed",
             Self::LinksRevoked => "links_revoked",
+            Self::Adopted => "adopted",
         }
     }
 }

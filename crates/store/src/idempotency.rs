@@ -56,7 +56,7 @@ pub async fn begin(conn: &mut PgConnection, request: &KeyedRequest) -> Result<Be
     }
     // A statement of its own: it has to see what the last holder of the lock has committed.
     let known = sqlx::query!(
-        "SELECT request_sha256, job_id FROM idempotency_keys
+        "SELECT request_sha256, job_id FROM export_idempotency_keys
          WHERE organization_id = $1 AND user_id = $2 AND key = $3
            AND created_at > now() - interval '24 hours'",
         organization,
@@ -85,7 +85,7 @@ pub async fn remember(
     job: JobId,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "INSERT INTO idempotency_keys (organization_id, user_id, key, request_sha256, job_id)
+        "INSERT INTO export_idempotency_keys (organization_id, user_id, key, request_sha256, job_id)
          VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT (organization_id, user_id, key) DO UPDATE
          SET request_sha256 = excluded.request_sha256, job_id = excluded.job_id,
@@ -100,8 +100,8 @@ pub async fn remember(
     .await?;
     // After the own key, and past what others have locked: nobody waits in a circle.
     sqlx::query!(
-        "DELETE FROM idempotency_keys WHERE (organization_id, user_id, key) IN (
-             SELECT organization_id, user_id, key FROM idempotency_keys
+        "DELETE FROM export_idempotency_keys WHERE (organization_id, user_id, key) IN (
+             SELECT organization_id, user_id, key FROM export_idempotency_keys
              WHERE created_at <= now() - interval '24 hours'
              ORDER BY created_at LIMIT 100 FOR UPDATE SKIP LOCKED
          )",

@@ -3,6 +3,7 @@
 mod claim;
 mod costs;
 mod end;
+mod intake;
 pub mod links;
 mod list;
 mod queue;

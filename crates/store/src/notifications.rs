@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use domain::{ExportJob, OrganizationId};
+use domain::{ExportJob, ExportRequest, OrganizationId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{StoreError, fenced};
 use crate::events::{self, EventKind};
-use crate::jobs;
+use crate::jobs::{self, Claim};
 use crate::metrics::{self, Outcome};
 use crate::transaction;
 
@@ -53,17 +53,17 @@ impl Channel {
     }
 }
 
-/// A notification that this process may send until its lease ends. It has no `Debug`, which would
-/// show an e-mail address.
+/// A notification that this process may send until its lease ends.
+#[derive(Debug)]
 pub struct DueNotification {
     /// Its id; the same at every attempt.
     pub id: Uuid,
     /// What it is about.
     pub kind: NotificationKind,
-    /// The address of the user who asked for the export.
-    pub recipient: String,
     /// The job.
     pub job: ExportJob,
+    /// What it asks for.
+    pub request: ExportRequest,
     /// How often it has been tried, this time included.
     pub attempts: u32,
     channel: Channel,
@@ -73,21 +73,20 @@ pub struct DueNotification {
 /// Adds the notifications of a job that has just ended, due at once: one for each channel.
 pub(crate) async fn add(
     conn: &mut PgConnection,
-    job: &ExportJob,
+    claim: &Claim,
     kind: NotificationKind,
 ) -> Result<(), StoreError> {
-    let webhook = job.request.notify.webhook.as_ref();
+    let webhook = claim.request.notify.webhook.as_ref();
     let channels: Vec<_> = [Channel::Email]
         .into_iter()
         .chain(webhook.map(|_| Channel::Webhook))
         .map(|channel| channel.as_str().to_owned())
         .collect();
     sqlx::query!(
-        "INSERT INTO notifications (job_id, kind, user_id, channel)
-         SELECT $1::uuid, $2::text, $3::uuid, channel FROM unnest($4::text[]) AS channel",
-        job.id.as_uuid(),
+        "INSERT INTO export_notifications (job_id, kind, channel)
+         SELECT $1::uuid, $2::text, channel FROM unnest($3::text[]) AS channel",
+        claim.job.id.as_uuid(),
         kind.as_str(),
-        job.user.as_uuid(),
         &channels,
     )
     .execute(conn)
@@ -112,22 +111,21 @@ pub async fn claim_due(
     let mut tx = transaction::begin(conn).await?;
     let claimed = sqlx::query!(
         "WITH due AS (
-             SELECT id FROM notifications
+             SELECT id FROM export_notifications
              WHERE status = 'PENDING' AND channel = $2
                AND COALESCE(lease_until, run_after) <= now()
                -- A subquery for each row, up to the first that fits: the others are not looked at.
                AND (SELECT organization_id FROM export_jobs AS job
-                    WHERE job.job_id = notifications.job_id) <> ALL($3)
+                    WHERE job.job_id = export_notifications.job_id) <> ALL($3)
              ORDER BY COALESCE(lease_until, run_after)
              LIMIT 1
              FOR UPDATE SKIP LOCKED
          )
-         UPDATE notifications AS it
+         UPDATE export_notifications AS it
          SET token = token + 1, attempts = attempts + 1,
              lease_until = now() + make_interval(secs => $1)
-         FROM due, users
-         WHERE it.id = due.id AND users.id = it.user_id
-         RETURNING it.id, it.job_id, it.kind, it.attempts, it.token, users.email",
+         FROM due WHERE it.id = due.id
+         RETURNING it.id, it.job_id, it.kind, it.attempts, it.token",
         lease.as_secs_f64(),
         channel.as_str(),
         &full,
@@ -137,11 +135,12 @@ pub async fn claim_due(
     let Some(claimed) = claimed else {
         return Ok(None);
     };
-    let job = match jobs::load(&mut tx, claimed.job_id.into()).await {
+    let loaded = jobs::load(&mut tx, claimed.job_id.into()).await;
+    let (job, request) = match loaded.and_then(with_request) {
         Err(unreadable @ StoreError::Corrupt { .. }) => {
             // It must not be the first in the queue for ever.
             sqlx::query!(
-                "UPDATE notifications SET status = 'FAILED', last_error = $2, lease_until = NULL
+                "UPDATE export_notifications SET status = 'FAILED', last_error = $2, lease_until = NULL
                  WHERE id = $1",
                 claimed.id,
                 unreadable.to_string(),
@@ -154,7 +153,7 @@ pub async fn claim_due(
             metrics::notified(channel, Outcome::GivenUp);
             return Err(unreadable);
         }
-        job => job?,
+        loaded => loaded?,
     };
     let kind = NotificationKind::ALL
         .iter()
@@ -167,12 +166,26 @@ pub async fn claim_due(
     Ok(Some(DueNotification {
         id: claimed.id,
         kind: *kind,
-        recipient: claimed.email,
         job,
+        request,
         attempts: claimed.attempts.unsigned_abs(),
         channel,
         token: claimed.token,
     }))
+}
+
+/// Returns a job with what it asks for, which was valid when the job ran.
+fn with_request(job: ExportJob) -> Result<(ExportJob, ExportRequest), StoreError> {
+    match &job.request {
+        Ok(request) => {
+            let request = request.clone();
+            Ok((job, request))
+        }
+        Err(_) => Err(StoreError::Corrupt {
+            job: job.id,
+            detail: "the request".to_owned(),
+        }),
+    }
 }
 
 /// Notes that the other side has accepted it.
@@ -182,7 +195,7 @@ pub async fn claim_due(
 /// [`StoreError::LeaseLost`] when another process has it.
 pub async fn sent(conn: &mut PgConnection, due: &DueNotification) -> Result<(), StoreError> {
     let result = sqlx::query!(
-        "UPDATE notifications SET status = 'SENT', sent_at = now(), lease_until = NULL
+        "UPDATE export_notifications SET status = 'SENT', sent_at = now(), lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
         due.id,
         due.token,
@@ -206,7 +219,7 @@ pub async fn retry(
     cause: &str,
 ) -> Result<(), StoreError> {
     let result = sqlx::query!(
-        "UPDATE notifications
+        "UPDATE export_notifications
          SET run_after = now() + make_interval(secs => $3), last_error = $4, lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
         due.id,
@@ -233,7 +246,7 @@ pub async fn give_up(
 ) -> Result<(), StoreError> {
     let mut tx = transaction::begin(conn).await?;
     let result = sqlx::query!(
-        "UPDATE notifications SET status = 'FAILED', last_error = $3, lease_until = NULL
+        "UPDATE export_notifications SET status = 'FAILED', last_error = $3, lease_until = NULL
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
         due.id,
         due.token,

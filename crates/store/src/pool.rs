@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
 use crate::error::StoreError;
 use crate::{metrics, transaction};
-
-/// The migrations of this version of the service.
-pub static MIGRATOR: Migrator = sqlx::migrate!("../../migrations");
 
 /// Where Postgres is and how patient to be.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,6 +24,8 @@ pub struct PostgresConfig {
     /// How long the server lets a statement run, or a transaction idle, in milliseconds. The
     /// latter bounds how long a process that was stopped in the middle can block a row.
     pub statement_timeout_ms: u64,
+    /// How long `migrate` waits for a lock, in seconds.
+    pub migration_lock_timeout_s: u64,
 }
 
 /// Makes a pool that connects when it is first used, so that it exists while Postgres is down.
@@ -100,15 +98,6 @@ async fn works(conn: &mut PgConnection, idle_for: Duration) -> Result<bool, sqlx
 /// When none is free in time, or Postgres cannot be reached.
 pub async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, StoreError> {
     Ok(pool.acquire().await?)
-}
-
-/// Brings the database to this version; several processes may do so at once.
-///
-/// # Errors
-///
-/// When a migration fails, or one that was applied has changed since.
-pub async fn migrate(pool: &PgPool) -> Result<(), StoreError> {
-    Ok(MIGRATOR.run(pool).await?)
 }
 
 /// Checks that Postgres answers.

@@ -271,7 +271,7 @@ pub(crate) async fn advance(
 ) -> Result<(), StoreError> {
     let result = sqlx::query!(
         "UPDATE export_jobs
-         SET attempts = LEAST(attempts, 1), deaths = 0,
+         SET attempts = LEAST(attempts, 1), lost_leases = 0,
              rows_exported = GREATEST(rows_exported, $3), updated_at = now()
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
         claim.job.id.as_uuid(),
@@ -299,7 +299,7 @@ pub async fn seal(
     let result = sqlx::query!(
         "UPDATE export_jobs
          SET file_size = $3, sha256 = $4, rows_exported = GREATEST(rows_exported, $5),
-             attempts = LEAST(attempts, 1), deaths = 0, updated_at = now()
+             attempts = LEAST(attempts, 1), lost_leases = 0, updated_at = now()
          WHERE job_id = $1 AND token = $2 AND status = 'PROCESSING'",
         claim.job.id.as_uuid(),
         claim.token,

@@ -79,6 +79,10 @@ impl ClaimLoop {
                     alone = true;
                     continue;
                 }
+                Ok(Claimed::Invalid(job)) => {
+                    tracing::warn!(job.id = %job, "the request of a job makes no sense; it has failed");
+                    continue;
+                }
                 Ok(Claimed::Nothing) => alone = false,
                 Err(error) => {
                     tracing::warn!(error = &error as &dyn Error, "no job could be claimed");

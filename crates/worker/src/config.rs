@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::time::Duration;
 
-use domain::{ExportJob, Format, OrganizationId};
+use domain::{Format, OrganizationId};
 use encode::{GzipLevel, Levels, ZstdLevel};
 use notify::{SmtpConfig, WebhookConfig};
 use queue::QueueConfig;
@@ -14,6 +14,7 @@ use serde::Deserialize;
 use sink::S3Config;
 use source::{ClickHouseConfig, DatasetsConfig};
 use store::PostgresConfig;
+use store::jobs::Claim;
 use store::quotas::QuotasConfig;
 use url::Url;
 
@@ -180,11 +181,11 @@ pub struct RetentionRule {
 
 impl RetentionConfig {
     /// How long the file of a job can be downloaded.
-    pub fn of(&self, job: &ExportJob) -> Duration {
-        let format = job.request.output.format();
+    pub fn of(&self, claim: &Claim) -> Duration {
+        let format = claim.request.output.format();
         let rule = self.rules.iter().find(|rule| {
             rule.organization
-                .is_none_or(|only| only == job.organization)
+                .is_none_or(|only| only == claim.job.organization)
                 && rule.format.is_none_or(|only| only == format)
         });
         let days = rule.map_or(self.days, |rule| rule.days);

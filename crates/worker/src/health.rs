@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Pulse {
     started: Instant,
     last_beat_ms: Arc<AtomicU64>,
+    schema_is_behind: Arc<AtomicBool>,
 }
 
 impl Default for Pulse {
@@ -26,6 +27,7 @@ impl Default for Pulse {
         Self {
             started: Instant::now(),
             last_beat_ms: Arc::default(),
+            schema_is_behind: Arc::default(),
         }
     }
 }
@@ -37,6 +39,11 @@ impl Pulse {
         self.last_beat_ms.store(elapsed, Ordering::Relaxed);
     }
 
+    /// Says whether the database lacks what this version needs.
+    pub fn set_schema_is_behind(&self, is_behind: bool) {
+        self.schema_is_behind.store(is_behind, Ordering::Relaxed);
+    }
+
     fn silence(&self) -> Duration {
         let last = Duration::from_millis(self.last_beat_ms.load(Ordering::Relaxed));
         self.started.elapsed().saturating_sub(last)
@@ -46,8 +53,8 @@ impl Pulse {
 /// The longest that the loop may be silent: many times what one round takes.
 const LONGEST_SILENCE: Duration = Duration::from_mins(1);
 
-/// Serves `GET /healthz`, 200 while the loop goes round and 503 when it hangs, and `GET /metrics`,
-/// until `stop`.
+/// Serves `GET /healthz`, 200 while the loop goes round and 503 when it hangs or the database is not
+/// migrated, and `GET /metrics`, until `stop`.
 ///
 /// # Errors
 ///
@@ -69,7 +76,10 @@ pub async fn serve(
 }
 
 async fn healthz(State(pulse): State<Pulse>) -> (StatusCode, &'static str) {
-    if pulse.silence() < LONGEST_SILENCE {
+    if pulse.schema_is_behind.load(Ordering::Relaxed) {
+        let detail = "the schema is behind: run migrate\n";
+        (StatusCode::SERVICE_UNAVAILABLE, detail)
+    } else if pulse.silence() < LONGEST_SILENCE {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the claim loop hangs\n")

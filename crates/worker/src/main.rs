@@ -1,6 +1,7 @@
 //! `export-worker`: takes export jobs and makes their files.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use domain::WorkerId;
@@ -38,8 +39,11 @@ enum Command {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    runtime::exit_code(run(Arguments::parse()).await)
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
     runtime::tls::init();
     let config: Config = runtime::config::load(arguments.config.as_deref())?;
     if let Some(Command::Healthcheck) = arguments.command {

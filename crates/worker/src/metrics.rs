@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::ExportJob;
 use metrics::{
     Counter, Label, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 use runtime::metrics::Counted;
+use store::jobs::Claim;
 
 const RUNNING: &str = "export_jobs_running";
 const ROWS: &str = "export_rows_total";
@@ -39,13 +39,13 @@ pub(crate) fn running() -> Counted {
 }
 
 /// Counts an attempt that made a file.
-pub(crate) fn exported(job: &ExportJob, elapsed: Duration) {
-    histogram!(DURATION, labels(job)).record(elapsed);
+pub(crate) fn exported(claim: &Claim, elapsed: Duration) {
+    histogram!(DURATION, labels(claim)).record(elapsed);
 }
 
 /// Counts a slice that was read to its end.
-pub(crate) fn slice_read(job: &ExportJob, elapsed: Duration) {
-    histogram!(SLICE_READ, labels(job)).record(elapsed);
+pub(crate) fn slice_read(claim: &Claim, elapsed: Duration) {
+    histogram!(SLICE_READ, labels(claim)).record(elapsed);
 }
 
 /// Counts what a job writes.
@@ -55,10 +55,10 @@ pub(crate) struct Written {
 }
 
 impl Written {
-    pub(crate) fn by(job: &ExportJob) -> Self {
+    pub(crate) fn by(claim: &Claim) -> Self {
         Self {
-            rows: counter!(ROWS, labels(job)),
-            bytes: counter!(BYTES, labels(job)),
+            rows: counter!(ROWS, labels(claim)),
+            bytes: counter!(BYTES, labels(claim)),
         }
     }
 
@@ -68,9 +68,9 @@ impl Written {
     }
 }
 
-fn labels(job: &ExportJob) -> Vec<Label> {
+fn labels(claim: &Claim) -> Vec<Label> {
     vec![
-        Label::new("dataset", job.request.data_type.to_string()),
-        Label::new("format", job.request.output.format().as_str()),
+        Label::new("dataset", claim.request.data_type.to_string()),
+        Label::new("format", claim.request.output.format().as_str()),
     ]
 }

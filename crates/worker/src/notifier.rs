@@ -147,7 +147,7 @@ impl<C: Courier> Notifier<C> {
         };
         span.record("otel.status_code", "ERROR");
         let retry = &self.config.retry;
-        let verdict = retry.judge(error.class(), error.code(), job, due.attempts);
+        let verdict = retry.judge(error.class(), error.code().into(), job, due.attempts);
         tracing::warn!(
             channel, job.id = %job, notification.id = %due.id, attempt = due.attempts,
             error = &error as &dyn Error, ?verdict, "not notified"

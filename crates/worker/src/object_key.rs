@@ -2,11 +2,12 @@
 //! the organization.
 
 use domain::{ExportJob, JobId, OrganizationId};
+use store::jobs::Claim;
 
 /// Returns the key of the object that a claim begins for the file of a number.
-pub(crate) fn of(job: &ExportJob, token: i64, number: u32) -> String {
-    let file_name = job.request.file_name(number);
-    format!("{}{token}/{file_name}", all_of(job))
+pub(crate) fn of(claim: &Claim, number: u32) -> String {
+    let file_name = claim.request.file_name(number);
+    format!("{}{}/{file_name}", all_of(&claim.job), claim.token())
 }
 
 /// Returns what the keys of all objects of a job begin with.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
-    Classify, ErrorClass, ErrorCode, ExportRequest, ExportedFile, Format, Split, Violation,
+    Classify, ErrorClass, ErrorCode, ExportRequest, ExportedFile, Failure, Format, Split, Violation,
 };
 use encode::EncodeError;
 use sink::{Sink, SinkError};
@@ -105,6 +105,16 @@ impl Classify for PipelineError {
             Self::Store(_) | Self::EncoderGone | Self::NeverEnds | Self::Stopped => {
                 ErrorCode::Internal
             }
+        }
+    }
+}
+
+impl PipelineError {
+    /// Returns what the owner of the job is told if it fails.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Dataset(violations) => Failure::naming(self.code(), violations),
+            error => error.code().into(),
         }
     }
 }

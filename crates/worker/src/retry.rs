@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ErrorClass, ErrorCode, Failure, JobId};
+use domain::{ErrorClass, Failure, JobId};
 use serde::Deserialize;
 
 /// The section `retry`.
@@ -40,7 +40,8 @@ pub enum Verdict {
 
 impl RetryConfig {
     /// Judges an error of the `attempt`-th attempt, counted from 1, to do `job`.
-    pub fn judge(&self, class: ErrorClass, code: ErrorCode, job: JobId, attempt: u32) -> Verdict {
+    /// `failure` is what its owner is told if the job has failed.
+    pub fn judge(&self, class: ErrorClass, failure: Failure, job: JobId, attempt: u32) -> Verdict {
         match class {
             ErrorClass::Cancelled => Verdict::Release,
             ErrorClass::Transient { retry_after } if attempt < self.max_attempts => {
@@ -48,7 +49,7 @@ impl RetryConfig {
                 let wanted = retry_after.unwrap_or_default().min(LONGEST_WISH);
                 Verdict::Retry(delay.max(wanted))
             }
-            ErrorClass::Transient { .. } | ErrorClass::Permanent => Verdict::Fail(code.into()),
+            ErrorClass::Transient { .. } | ErrorClass::Permanent => Verdict::Fail(failure),
         }
     }
 }
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn attempts_end() {
-        let judge = |attempt| CONFIG.judge(ErrorClass::TRANSIENT, CODE, job(7), attempt);
+        let judge = |attempt| CONFIG.judge(ErrorClass::TRANSIENT, CODE.into(), job(7), attempt);
         assert!(matches!(judge(4), Verdict::Retry(_)));
         assert_eq!(judge(5), Verdict::Fail(CODE.into()));
     }
@@ -123,20 +124,30 @@ mod tests {
     #[test]
     fn the_other_side_may_ask_for_more_time() {
         let retry_after = Some(Duration::from_mins(1));
-        let verdict = CONFIG.judge(ErrorClass::Transient { retry_after }, CODE, job(7), 1);
+        let verdict = CONFIG.judge(
+            ErrorClass::Transient { retry_after },
+            CODE.into(),
+            job(7),
+            1,
+        );
         assert_eq!(verdict, Verdict::Retry(Duration::from_mins(1)));
     }
 
     #[test]
     fn the_other_side_may_not_ask_for_a_year() {
         let retry_after = Some(Duration::from_hours(365 * 24));
-        let verdict = CONFIG.judge(ErrorClass::Transient { retry_after }, CODE, job(7), 1);
+        let verdict = CONFIG.judge(
+            ErrorClass::Transient { retry_after },
+            CODE.into(),
+            job(7),
+            1,
+        );
         assert_eq!(verdict, Verdict::Retry(Duration::from_hours(1)));
     }
 
     #[test]
     fn permanent_errors_fail_at_once_and_a_shutdown_costs_nothing() {
-        let judge = |class| CONFIG.judge(class, CODE, job(7), 1);
+        let judge = |class| CONFIG.judge(class, CODE.into(), job(7), 1);
         assert_eq!(judge(ErrorClass::Permanent), Verdict::Fail(CODE.into()));
         assert_eq!(judge(ErrorClass::Cancelled), Verdict::Release);
     }

@@ -96,7 +96,7 @@ impl Runner {
         let started = Instant::now();
         let files = Box::pin(self.pipeline.export(lease, stops)).await?;
         let elapsed = started.elapsed();
-        metrics::exported(&lease.claim().job, elapsed);
+        metrics::exported(lease.claim(), elapsed);
         tracing::info!(
             files = files.len(),
             rows = files.iter().map(|file| file.rows).sum::<u64>(),
@@ -126,7 +126,7 @@ impl Runner {
             &Ending::Completed {
                 files: &files,
                 location,
-                retention: self.retention.of(job),
+                retention: self.retention.of(lease.claim()),
             },
         )
         .await;
@@ -143,9 +143,12 @@ impl Runner {
         }
         let claim = lease.claim();
         let cause = chain(error);
-        let verdict = self
-            .retry
-            .judge(error.class(), error.code(), claim.job.id, lease.attempts());
+        let verdict = self.retry.judge(
+            error.class(),
+            error.failure(),
+            claim.job.id,
+            lease.attempts(),
+        );
         tracing::warn!(cause, ?verdict, "attempt ended without a file");
         if verdict != Verdict::Release {
             Span::current().record("otel.status_code", "ERROR");

@@ -15,6 +15,7 @@ use source::Catalogue;
 use store::events::Actor;
 use store::jobs::{NewJob, Run};
 use store::quotas::{self, QuotasConfig};
+use store::recipients::{self, Recipient};
 use store::schedules::{self, Due};
 use store::{PgConnection, PgPool, PgTransaction, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -141,6 +142,16 @@ impl Scheduler {
             Ok(request) => request,
             Err(failure) => return Ok(Err(failure)),
         };
+        match recipients::find(tx, schedule.user).await? {
+            Recipient::Inactive => {
+                return Ok(Err(ScheduleFailure {
+                    code: ScheduleErrorCode::UserInactive,
+                    message: "The user is not active any more.".to_owned(),
+                }));
+            }
+            Recipient::Unknown => return Ok(Err(unknown_principal())),
+            Recipient::Reachable(_) | Recipient::WithoutAddress => {}
+        }
         let quota = self.quotas.of(schedule.organization);
         let exceeded = quotas::check(tx, schedule.organization, &quota).await?;
         if exceeded.is_some() {
@@ -168,11 +179,7 @@ impl Scheduler {
         };
         match schedules::make(tx, job).await {
             Ok(job) => Ok(Ok(job.id)),
-            Err(StoreError::UnknownPrincipal(_)) => Ok(Err(ScheduleFailure {
-                code: ScheduleErrorCode::UnknownPrincipal,
-                message: "The platform does not know the user or the organization any more."
-                    .to_owned(),
-            })),
+            Err(StoreError::UnknownPrincipal(_)) => Ok(Err(unknown_principal())),
             Err(error) => Err(error),
         }
     }
@@ -201,10 +208,17 @@ impl Scheduler {
             ScheduleFailure {
                 code: ScheduleErrorCode::DatasetChanged,
                 message: format!(
-                    "The dataset, a column or a filter of the export no longer exists. {}",
+                    "The dataset, a column or a filter of the export does not exist. {}",
                     wrong.join("; ")
                 ),
             }
         })
+    }
+}
+
+fn unknown_principal() -> ScheduleFailure {
+    ScheduleFailure {
+        code: ScheduleErrorCode::UnknownPrincipal,
+        message: "The platform does not know the user or the organization any more.".to_owned(),
     }
 }

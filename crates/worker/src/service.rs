@@ -1,6 +1,8 @@
 //! The worker put together, from its configuration to its end.
 
+use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use domain::{SystemClock, WorkerId};
@@ -11,7 +13,9 @@ use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::{Catalogue, ClickHouse};
+use store::{PgPool, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::claims::{ClaimLoop, Slots};
 use crate::cleanup::Cleaner;
@@ -114,16 +118,15 @@ pub async fn run(
     let (wake, awake) = mpsc::channel(1);
     let Shutdown { soft, hard } = &shutdown;
     tracing::info!(jobs, threads = threads.get(), "export-worker started");
-    let healthy = async {
-        let served = health::serve(config.worker.listen, pulse, counted, soft.clone());
-        served.await.context("health check")
-    };
+    let served = health::serve(config.worker.listen, pulse, counted, soft.clone());
+    let healthy = async { served.await.context("health check") };
     let notifying = async {
         let both = async { tokio::join!(mails.run(soft.clone()), calls.run(soft.clone())) };
         // A server that hangs: it is told again, under the same id.
         hard.run_until_cancelled(Box::pin(both)).await;
     };
     let working = async {
+        wait_for_schema(&claims.pool, &claims.pulse, claims.poll_interval, soft).await;
         tokio::join!(
             claims.run(awake, soft.clone()),
             scheduler.run(soft.clone()),
@@ -137,4 +140,30 @@ pub async fn run(
     tokio::try_join!(healthy, working)?;
     tracing::info!("export-worker stopped");
     Ok(())
+}
+
+/// Waits until the database has the schema of this version, or for `stop`.
+async fn wait_for_schema(
+    pool: &PgPool,
+    pulse: &Pulse,
+    poll_interval: Duration,
+    stop: &CancellationToken,
+) {
+    let mut told = false;
+    while let Err(error) = store::check_schema(pool).await {
+        pulse.beat();
+        pulse.set_schema_is_behind(matches!(error, StoreError::SchemaBehind(_)));
+        if !told {
+            tracing::warn!(
+                error = &error as &dyn Error,
+                "the worker waits for the database"
+            );
+            told = true;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(poll_interval) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+    pulse.set_schema_is_behind(false);
 }

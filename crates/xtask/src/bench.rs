@@ -19,7 +19,8 @@ use serde::Serialize;
 
 use crate::cargo::{self, Binaries, Build};
 use crate::interrupt::or_interrupted;
-use crate::preset::{Dataset, Day, Preset};
+use crate::layout::Layout;
+use crate::preset::{Dataset, Day};
 use crate::stack::{self, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal::{self, Step};
@@ -99,7 +100,8 @@ async fn on_stack<T>(measure: impl AsyncFnOnce(&Stack, &Binaries) -> Result<T>) 
     let started = or_interrupted(async {
         stack::install().await?;
         let binaries = cargo::build(Build::Release).await?;
-        Ok((Stack::start("bench", Preset::Otel).await?, binaries))
+        let stack = Stack::start("bench", Layout::OTEL, &binaries).await?;
+        Ok((stack, binaries))
     });
     let (stack, binaries) = started.await?;
     let outcome = or_interrupted(measure(&stack, &binaries)).await;

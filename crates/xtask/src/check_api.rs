@@ -9,7 +9,8 @@ use domain::{Clock as _, SystemClock};
 use crate::cargo::{self, Binaries, Build};
 use crate::client::FileKind;
 use crate::interrupt::or_interrupted;
-use crate::preset::{Dataset, Preset};
+use crate::layout::Layout;
+use crate::preset::Dataset;
 use crate::stack::{self, GRACE, SAMPLE_DAY, Stack};
 use crate::tenants::BAKERY;
 use crate::terminal;
@@ -57,7 +58,8 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
     let started = or_interrupted(async {
         stack::install().await?;
         let binaries = cargo::build(Build::Binaries).await?;
-        Ok((Stack::start("check-api", Preset::Otel).await?, binaries))
+        let stack = Stack::start("check-api", Layout::OTEL, &binaries).await?;
+        Ok((stack, binaries))
     });
     let (stack, binaries) = started.await?;
     let outcome = or_interrupted(check(&stack, &binaries, args)).await;

@@ -12,7 +12,8 @@ use serde_json::json;
 
 use crate::cargo;
 use crate::client::{Client, Download, FileKind, Job, JobFile};
-use crate::preset::{Dataset, Preset};
+use crate::layout::Layout;
+use crate::preset::Dataset;
 use crate::stack::{Product, SAMPLE_DAY};
 use crate::tenants::BAKERY;
 use crate::terminal::{self, Step, bar_style};
@@ -36,15 +37,14 @@ pub(crate) struct Args {
     /// Sample rows of each kind of telemetry.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     rows: u64,
-    /// The table layout of the sample data.
-    #[arg(long, value_enum, default_value = "otel")]
-    preset: Preset,
+    #[command(flatten)]
+    layout: Layout,
 }
 
 /// Shows everything, and stays up until Ctrl-C unless told otherwise.
 pub(crate) async fn run(args: Args) -> Result<()> {
     terminal::heading("Starting the data export service");
-    Product::with("demo", args.preset, args.rows, async |product| {
+    Product::with("demo", args.layout, args.rows, async |product| {
         let client = product.stack.client(&product.api_url, BAKERY)?;
         show(product, &client).await?;
         if args.once {

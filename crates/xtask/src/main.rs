@@ -15,6 +15,7 @@ mod client;
 mod demo;
 mod fuzz;
 mod interrupt;
+mod layout;
 mod prepare;
 mod preset;
 mod soak;

@@ -11,6 +11,8 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use devstack::Postgres;
 use domain::{Clock as _, SystemClock};
+use sqlx::migrate::Migrator;
+use sqlx::{Connection as _, PgConnection};
 
 use crate::cargo;
 use crate::interrupt::or_interrupted;
@@ -52,7 +54,7 @@ pub(crate) async fn run(args: &Args) -> Result<()> {
 }
 
 async fn prepare(url: &str, into: &Path) -> Result<()> {
-    stack::migrate(url).await?;
+    migrate(url).await?;
     match fs::remove_dir_all(into) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => fs::create_dir_all(into)?,
@@ -78,6 +80,15 @@ async fn prepare(url: &str, into: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Applies the migrations from their files: this program builds without the crate that it prepares.
+async fn migrate(url: &str) -> Result<()> {
+    let mut migrator = Migrator::new(cargo::root().join("migrations")).await?;
+    migrator.dangerous_set_table_name("export_migrations");
+    let mut connection = PgConnection::connect(url).await?;
+    migrator.run(&mut connection).await?;
+    Ok(connection.close().await?)
 }
 
 type Queries = BTreeMap<String, String>;

@@ -4,15 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use devstack::{Devstack, Env, Service, export_environment, free_port, setup};
-use sqlx::migrate::Migrator;
-use sqlx::{Connection as _, PgConnection};
+use tokio::process::Command;
 
 use crate::cargo::{self, Binaries};
 use crate::clickhouse::ClickHouse;
 use crate::client::Client;
 use crate::interrupt::or_interrupted;
+use crate::layout::Layout;
 use crate::preset::{Day, Preset};
 use crate::tenants::{self, BAKERY, FERRY, Tenant};
 use crate::terminal::{self, Step};
@@ -61,21 +61,6 @@ pub(crate) async fn start_services(command: &str) -> Result<Devstack> {
     .await
 }
 
-/// Brings a database to the newest schema.
-///
-/// # Errors
-///
-/// When Postgres refuses.
-pub(crate) async fn migrate(postgres_url: &str) -> Result<()> {
-    // Read from the files rather than compiled in, so that this program builds without the crate
-    // that it prepares the queries of.
-    let migrator = Migrator::new(cargo::root().join("migrations")).await?;
-    let mut connection = PgConnection::connect(postgres_url).await?;
-    migrator.run(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
-}
-
 /// The services, migrated and with the organizations and the empty tables.
 #[derive(Debug)]
 pub(crate) struct Stack {
@@ -91,7 +76,8 @@ impl Stack {
     /// # Errors
     ///
     /// When any of them fails.
-    pub(crate) async fn start(command: &str, preset: Preset) -> Result<Self> {
+    pub(crate) async fn start(command: &str, layout: Layout, binaries: &Binaries) -> Result<Self> {
+        let Layout { preset, schema } = layout;
         let stack = Self {
             devstack: start_services(command).await?,
             dir: directory(command),
@@ -103,12 +89,27 @@ impl Stack {
         };
         terminal::step("Create the tables and two organizations", async {
             let postgres_url = &stack.env().postgres_url;
-            migrate(postgres_url).await?;
+            schema.create(postgres_url).await?;
+            stack.migrate(binaries).await?;
             tenants::seed(postgres_url).await?;
             preset.create_tables(&stack.clickhouse()).await
         })
         .await?;
         Ok(stack)
+    }
+
+    /// Runs `export-api migrate`.
+    async fn migrate(&self, binaries: &Binaries) -> Result<()> {
+        let output = Command::new(&binaries.api)
+            .arg("migrate")
+            .envs(export_environment(self.env(), &[]))
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        if !output.status.success() {
+            bail!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
     }
 
     /// Returns the endpoints.
@@ -234,11 +235,11 @@ impl Product {
     /// When anything does not start or stop, when a binary ends by itself, and what `work` returns.
     pub(crate) async fn with(
         command: &str,
-        preset: Preset,
+        layout: Layout,
         rows: u64,
         work: impl AsyncFnOnce(&Self) -> Result<()>,
     ) -> Result<()> {
-        let (product, mut services) = or_interrupted(Self::start(command, preset, rows)).await?;
+        let (product, mut services) = or_interrupted(Self::start(command, layout, rows)).await?;
         let outcome = or_interrupted(async {
             tokio::select! {
                 outcome = work(&product) => outcome,
@@ -262,16 +263,17 @@ impl Product {
         outcome.and(stopped)
     }
 
-    async fn start(command: &str, preset: Preset, rows: u64) -> Result<(Self, Services)> {
+    async fn start(command: &str, layout: Layout, rows: u64) -> Result<(Self, Services)> {
         install().await?;
         let binaries = cargo::build(cargo::Build::Binaries).await?;
-        let stack = Stack::start(command, preset).await?;
+        let stack = Stack::start(command, layout, &binaries).await?;
 
         let step = Step::begin("Fill in sample telemetry");
         let clickhouse = stack.clickhouse();
         for (tenant, rows) in [(BAKERY, rows), (FERRY, rows.div_ceil(10))] {
             step.note(tenant.name);
-            preset
+            layout
+                .preset
                 .seed(&clickhouse, None, tenant.organization, SAMPLE_DAY, rows)
                 .await?;
         }

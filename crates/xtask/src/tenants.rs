@@ -41,12 +41,12 @@ pub(crate) const FERRY: Tenant = Tenant {
 pub(crate) async fn seed(postgres_url: &str) -> Result<()> {
     let mut connection = PgConnection::connect(postgres_url).await?;
     for tenant in [BAKERY, FERRY] {
-        sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, $2)")
+        sqlx::query("INSERT INTO organizations (organization_id, name) VALUES ($1, $2)")
             .bind(tenant.organization)
             .bind(tenant.name)
             .execute(&mut connection)
             .await?;
-        sqlx::query("INSERT INTO users (id, organization_id, email) VALUES ($1, $2, $3)")
+        sqlx::query("INSERT INTO users (user_id, organization_id, email) VALUES ($1, $2, $3)")
             .bind(tenant.user)
             .bind(tenant.organization)
             .bind(tenant.email)

@@ -5,7 +5,7 @@ use std::future;
 use anyhow::Result;
 
 use crate::interrupt::{Interrupted, or_interrupted};
-use crate::preset::Preset;
+use crate::layout::Layout;
 use crate::stack::{self, Product};
 use crate::tenants::{BAKERY, FERRY};
 use crate::terminal;
@@ -16,15 +16,14 @@ pub(crate) struct Args {
     /// Sample rows of each kind of telemetry.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
     rows: u64,
-    /// The table layout of the sample data.
-    #[arg(long, value_enum, default_value = "otel")]
-    preset: Preset,
+    #[command(flatten)]
+    layout: Layout,
 }
 
 /// Starts everything and waits for Ctrl-C.
 pub(crate) async fn run(args: Args) -> Result<()> {
     terminal::heading("Starting the data export service");
-    Product::with("up", args.preset, args.rows, async |product| {
+    Product::with("up", args.layout, args.rows, async |product| {
         print_endpoints(product);
         stay_up().await
     })

@@ -20,7 +20,7 @@ async fn check_download(api: &Api, id: &str, status: StatusCode, code: &str) -> 
 
 /// Checks that nobody is told of an export that somebody has taken back.
 async fn check_no_mail(world: &World, id: &str) -> Result<()> {
-    let mails = "SELECT count(*) FROM notifications WHERE job_id = $1::uuid";
+    let mails = "SELECT count(*) FROM export_notifications WHERE job_id = $1::uuid";
     assert_eq!(ask::<i64>(world, id, mails).await?, 0);
     Ok(())
 }

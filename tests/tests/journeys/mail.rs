@@ -42,7 +42,7 @@ async fn a_mail_server_that_is_down_delays_only_the_mail() -> Result<()> {
     api.completed(&api.accepted(&json!({})).await?).await?;
     let mut postgres = world.postgres().await?;
     eventually("a second attempt", async || {
-        let attempts: Option<i32> = sqlx::query_scalar("SELECT attempts FROM notifications")
+        let attempts: Option<i32> = sqlx::query_scalar("SELECT attempts FROM export_notifications")
             .fetch_optional(&mut postgres)
             .await?;
         Ok(attempts.filter(|attempts| *attempts > 1))
@@ -55,7 +55,7 @@ async fn a_mail_server_that_is_down_delays_only_the_mail() -> Result<()> {
     })
     .await?;
     eventually("that it is noted", async || {
-        let status: String = sqlx::query_scalar("SELECT status FROM notifications")
+        let status: String = sqlx::query_scalar("SELECT status FROM export_notifications")
             .fetch_one(&mut postgres)
             .await?;
         Ok((status == "SENT").then_some(()))

@@ -17,6 +17,7 @@ mod links;
 mod mail;
 mod metrics;
 mod parquet_files;
+mod platform;
 mod quotas;
 mod reference;
 mod requests;

@@ -65,7 +65,7 @@ impl Journey {
     async fn ended(&self, job: &str, channel: &str, status: &str) -> Result<i32> {
         let mut postgres = self.world.postgres().await?;
         eventually("the end of a notification", async || {
-            let sql = "SELECT attempts FROM notifications
+            let sql = "SELECT attempts FROM export_notifications
                        WHERE job_id = $1::uuid AND channel = $2 AND status = $3";
             Ok(sqlx::query_scalar(sql)
                 .bind(job)

@@ -86,6 +86,7 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::NotReady,
             ProblemCode::ExportFailed,
             ProblemCode::ExportCancelled,
+            ProblemCode::AdoptedFile,
             ProblemCode::Expired,
             ProblemCode::FileNotFound,
             ProblemCode::SeveralFiles,
@@ -97,6 +98,7 @@ fn of(operation: &str) -> &'static [ProblemCode] {
             ProblemCode::NotReady,
             ProblemCode::ExportFailed,
             ProblemCode::ExportCancelled,
+            ProblemCode::AdoptedFile,
             ProblemCode::Expired,
         ],
         "create_schedule" => &[
@@ -195,7 +197,7 @@ pub(super) fn example(code: ProblemCode) -> Option<Value> {
         ProblemCode::ExportCancelled => {
             Problem::new(code, code.meaning()).job_status(JobStatus::Cancelled)
         }
-        ProblemCode::SeveralFiles => {
+        ProblemCode::AdoptedFile | ProblemCode::SeveralFiles => {
             Problem::new(code, code.meaning()).job_status(JobStatus::Completed)
         }
         ProblemCode::Expired => Problem::new(code, code.meaning()).job_status(JobStatus::Expired),

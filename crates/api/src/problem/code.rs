@@ -73,6 +73,8 @@ problem_codes! {
     ExportCancelled = "export_cancelled", CONFLICT, "The export was cancelled.";
     /// The export has several files, so `file` must name one by its number.
     SeveralFiles = "several_files", CONFLICT, "The export has several files.";
+    /// The file was made by another module, before this service took over, and is not in its storage.
+    AdoptedFile = "adopted_file", CONFLICT, "The file is not in the storage of the service.";
     /// The organization has as many schedules as it may have (`limits.max_schedules`).
     TooManySchedules = "too_many_schedules", CONFLICT, "There are too many schedules.";
     /// A request with the same `Idempotency-Key` is being answered at this moment.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::Method;
 use axum::http::header::RETRY_AFTER;
-use domain::{ExportJob, ExportedFile, ExportedFiles, Failure, JobState, JobStatus};
+use domain::{ExportJob, ExportRequest, ExportedFile, ExportedFiles, Failure, JobState, JobStatus};
 use sink::{LinkMethod, ObjectKind, PresignedUrl, Sink, SinkError};
 use store::{PgConnection, StoreError};
 
@@ -26,6 +26,9 @@ pub enum NoFile {
     /// The job was cancelled.
     #[error("the job was cancelled")]
     Cancelled,
+    /// Another module has made it.
+    #[error("the file is not the service's own")]
+    Adopted,
     /// The file was there for its time.
     #[error("the file has expired")]
     Expired,
@@ -65,6 +68,11 @@ impl From<NoFile> for Problem {
                     "Its time is over. Request the export again if the file is still needed.";
                 Self::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
             }
+            NoFile::Adopted => {
+                let detail =
+                    "Another module made it. The member adopted_file of the export says where.";
+                Self::new(ProblemCode::AdoptedFile, detail).job_status(JobStatus::Completed)
+            }
             NoFile::Deleted => {
                 let detail = "It was deleted before its time. Request the export again if the file is still needed.";
                 Self::new(ProblemCode::Expired, detail).job_status(JobStatus::Expired)
@@ -90,6 +98,7 @@ impl From<NoFile> for Problem {
 pub(super) fn files(job: &ExportJob) -> Result<&ExportedFiles, NoFile> {
     match &job.state {
         JobState::Completed { files, .. } => Ok(files),
+        JobState::Adopted { .. } => Err(NoFile::Adopted),
         state @ (JobState::Pending | JobState::Processing) => Err(NoFile::NotReady(state.status())),
         JobState::Failed { failure, .. } => Err(NoFile::Failed(failure.clone())),
         JobState::Cancelled { .. } => Err(NoFile::Cancelled),
@@ -98,6 +107,20 @@ pub(super) fn files(job: &ExportJob) -> Result<&ExportedFiles, NoFile> {
             None => NoFile::Expired,
         }),
     }
+}
+
+/// Returns what a job with files asks for, which was valid when it ran.
+///
+/// # Errors
+///
+/// When this version of the service cannot read it any more.
+pub(super) fn request(job: &ExportJob) -> Result<&ExportRequest, NoFile> {
+    job.request.as_ref().map_err(|_| {
+        NoFile::Store(StoreError::Corrupt {
+            job: job.id,
+            detail: "the request".to_owned(),
+        })
+    })
 }
 
 /// Reads the number of a file, from 1, as far as Postgres counts.
@@ -127,9 +150,10 @@ pub(super) async fn file(
             (found.into_iter().next(), number)
         }
     };
+    let request = request(job)?;
     let kind = ObjectKind {
-        content_type: job.request.output.content_type().to_owned(),
-        file_name: job.request.file_name(number),
+        content_type: request.output.content_type().to_owned(),
+        file_name: request.file_name(number),
     };
     let count = files(job)?.totals().count;
     Ok((file.ok_or(NoFile::OutOf(count))?, kind))

@@ -5,8 +5,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use domain::{
-    Compression, DataType, ExportJob, ExportedFile, ExportedFiles, FileColumn, FileContents,
-    Format, JobId, OrganizationId, Split,
+    Compression, DataType, ExportJob, ExportRequest, ExportedFile, ExportedFiles, FileColumn,
+    FileContents, Format, JobId, OrganizationId, Split,
 };
 use representation::Links;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use crate::auth::Reader;
 use crate::openapi::vocabulary;
 use crate::problem::Problem;
 use crate::routes::JobPath;
-use crate::routes::file::{NoFile, files};
+use crate::routes::file::{NoFile, files, request};
 
 /// Why there is no manifest.
 #[derive(Debug, thiserror::Error)]
@@ -122,11 +122,11 @@ impl<'a> From<&'a FileColumn> for ManifestColumn<'a> {
 impl<'a> Manifest<'a> {
     pub(crate) fn new(
         job: &'a ExportJob,
+        request: &'a ExportRequest,
         files: &'a [ExportedFile],
         contents: Option<&'a FileContents>,
         links: &Links,
     ) -> Self {
-        let request = &job.request;
         let only = files.first().filter(|_| files.len() == 1);
         let files = (1..).zip(files).map(|(number, file)| ManifestFile {
             number,
@@ -188,5 +188,6 @@ pub async fn get_manifest(
         }
     };
     let contents = store::contents::get(&mut connection, id).await?;
-    Ok(Json(Manifest::new(&job, &files, contents.as_ref(), &app.links)).into_response())
+    let manifest = Manifest::new(&job, request(&job)?, &files, contents.as_ref(), &app.links);
+    Ok(Json(manifest).into_response())
 }

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use store::StoreError;
 use tracing::warn;
 use utoipa::ToSchema;
 
@@ -44,6 +45,8 @@ pub(crate) struct Dependency {
     status: &'static str,
     #[schema(value_type = u64)]
     latency_ms: u128,
+    /// What an operator has to do, if that is known.
+    detail: Option<&'static str>,
 }
 
 impl Readiness {
@@ -72,6 +75,7 @@ impl Dependency {
         Self {
             status: if is_up { "up" } else { "down" },
             latency_ms,
+            detail: None,
         }
     }
 
@@ -85,12 +89,16 @@ impl Dependency {
     get, path = "/readyz", tag = "service",
     responses(
         (status = 200, description = "Requests are served; what is down is named.", body = Readiness),
-        (status = 503, description = "Postgres is down, and nothing works without it.", body = Readiness),
+        (status = 503, description = "Postgres is down or not migrated, and nothing works without it.", body = Readiness),
     ),
 )]
 pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     let (postgres, redis, s3, clickhouse) = tokio::join!(
-        check("postgres", app.ready_timeout, store::ping(&app.pool)),
+        check(
+            "postgres",
+            app.ready_timeout,
+            store::check_schema(&app.pool)
+        ),
         check("redis", app.ready_timeout, app.wakeups.ping()),
         check("s3", app.ready_timeout, app.sink.ping()),
         check("clickhouse", app.ready_timeout, app.estimator.ping()),
@@ -123,5 +131,12 @@ async fn check<E: Error + 'static>(
     if let Some(error) = error {
         warn!(dependency = name, error, "dependency is down");
     }
-    Dependency::new(error.is_none(), begin.elapsed().as_millis())
+    let detail = match error.and_then(<dyn Error>::downcast_ref) {
+        Some(StoreError::SchemaBehind(_)) => Some("The schema is behind: run migrate."),
+        _ => None,
+    };
+    Dependency {
+        detail,
+        ..Dependency::new(error.is_none(), begin.elapsed().as_millis())
+    }
 }

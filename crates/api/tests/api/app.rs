@@ -72,7 +72,7 @@ impl Builder {
             shutdown,
         };
         if !config.postgres.url.expose_secret().contains(NOWHERE) {
-            store::migrate(&app.pool).await.unwrap();
+            store::migrate(&config.postgres).await.unwrap();
             (app.user, app.organization) = app.new_user().await;
         }
         app
@@ -118,7 +118,7 @@ impl TestApp {
     /// Adds a user of a new organization.
     pub(crate) async fn new_user(&self) -> (Uuid, Uuid) {
         let organization = Uuid::new_v4();
-        sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
+        sqlx::query("INSERT INTO organizations (organization_id, name) VALUES ($1, 'Acme')")
             .bind(organization)
             .execute(&self.pool)
             .await
@@ -130,7 +130,7 @@ impl TestApp {
     pub(crate) async fn new_user_of(&self, organization: Uuid) -> Uuid {
         let user = Uuid::new_v4();
         sqlx::query(
-            "INSERT INTO users (id, organization_id, email) VALUES ($1, $2, 'ada@acme.example')",
+            "INSERT INTO users (user_id, organization_id, email) VALUES ($1, $2, 'ada@acme.example')",
         )
         .bind(user)
         .bind(organization)

@@ -21,7 +21,7 @@ async fn post(app: &TestApp, key: &str, body: &Value) -> Answer {
 async fn count(app: &TestApp, table: &'static str) -> i64 {
     let sql = match table {
         "export_jobs" => "SELECT count(*) FROM export_jobs",
-        _ => "SELECT count(*) FROM idempotency_keys",
+        _ => "SELECT count(*) FROM export_idempotency_keys",
     };
     sqlx::query_scalar(sql).fetch_one(&app.pool).await.unwrap()
 }
@@ -146,7 +146,7 @@ async fn a_key_counts_for_a_day_and_is_removed() {
     let first = post(&app, "reused", &minimal()).await;
     post(&app, "forgotten", &minimal()).await;
     let age = async |age: &str| {
-        sqlx::query("UPDATE idempotency_keys SET created_at = now() - $1::text::interval")
+        sqlx::query("UPDATE export_idempotency_keys SET created_at = now() - $1::text::interval")
             .bind(age)
             .execute(&app.pool)
             .await
@@ -161,7 +161,7 @@ async fn a_key_counts_for_a_day_and_is_removed() {
     let anew = post(&app, "reused", &other).await;
     assert_eq!(anew.status, StatusCode::ACCEPTED, "{}", anew.body);
     assert_ne!(anew.body["job_id"], first.body["job_id"]);
-    assert_eq!(count(&app, "idempotency_keys").await, 1);
+    assert_eq!(count(&app, "export_idempotency_keys").await, 1);
     assert_eq!(post(&app, "reused", &other).await.body, anew.body);
 }
 

@@ -138,7 +138,7 @@ async fn all_links_to_a_file_are_revoked_and_no_others() {
     let id = app.completed("key", Duration::from_hours(1)).await;
     let first = link(&app, 2).await;
     // The e-mail is sent again.
-    sqlx::query("UPDATE notifications SET lease_until = now() WHERE job_id = $1")
+    sqlx::query("UPDATE export_notifications SET lease_until = now() WHERE job_id = $1")
         .bind(id.as_uuid())
         .execute(&app.pool)
         .await

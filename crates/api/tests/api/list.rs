@@ -57,7 +57,10 @@ async fn a_job_that_cannot_be_read_hides_no_other() {
     let app = TestApp::start().await;
     let older = app.create().await;
     let unreadable = app.create().await;
-    let sql = "UPDATE export_jobs SET options = '{\"of_another_version\": true}' WHERE job_id = $1";
+    let sql = "UPDATE export_jobs
+               SET status = 'FAILED', error_code = 'of_another_version', error_message = 'unknown',
+                   completed_at = now()
+               WHERE job_id = $1";
     sqlx::query(sql)
         .bind(unreadable.as_uuid())
         .execute(&app.pool)

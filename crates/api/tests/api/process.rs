@@ -70,8 +70,12 @@ impl Setup {
             .await
             .unwrap();
         sqlx::query(
-            "WITH o AS (INSERT INTO organizations (id, name) VALUES ($2, 'Acme') RETURNING id)
-             INSERT INTO users (id, organization_id, email) SELECT $1, id, 'a@b.c' FROM o",
+            "WITH o AS (
+                 INSERT INTO organizations (organization_id, name) VALUES ($2, 'Acme')
+                 RETURNING organization_id
+             )
+             INSERT INTO users (user_id, organization_id, email)
+             SELECT $1, organization_id, 'a@b.c' FROM o",
         )
         .bind(user)
         .bind(organization)
@@ -152,6 +156,7 @@ async fn a_wrong_configuration_is_told_whole() {
         .arg(file.path())
         .env("EXPORT__HTTP__MAX_CONNECTIONS", "many")
         .env("EXPORT__LIMITS__MAX_ROWS", "1")
+        .env("RUST_BACKTRACE", "1")
         .output()
         .unwrap();
     assert!(!output.status.success());
@@ -159,4 +164,32 @@ async fn a_wrong_configuration_is_told_whole() {
     for key in ["http.listen", "http.colour", "MAX_CONNECTIONS", "MAX_ROWS"] {
         assert!(text.contains(key), "{key} is missing: {text}");
     }
+    assert!(
+        text.starts_with("error: the configuration is wrong:\n"),
+        "{text}"
+    );
+    assert!(!text.contains("backtrace"), "{text}");
+}
+
+#[tokio::test]
+async fn migrate_needs_to_know_of_postgres_only() {
+    let postgres_url = devstack::fresh_database(Env::shared()).await.unwrap();
+    let migrate = |url: &str| {
+        let mut command = Command::new(BINARY);
+        command
+            .arg("migrate")
+            .env("EXPORT__POSTGRES__URL", url)
+            .env("RUST_BACKTRACE", "1");
+        command.output().unwrap()
+    };
+    assert!(migrate(&postgres_url).status.success());
+
+    let output = migrate("postgres://nobody@127.0.0.1:1/nothing");
+    assert!(!output.status.success());
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.starts_with("error: a Postgres statement failed: "),
+        "{text}"
+    );
+    assert!(!text.contains("backtrace"), "{text}");
 }

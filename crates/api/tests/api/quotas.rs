@@ -96,7 +96,7 @@ async fn an_organization_may_have_a_quota_of_its_own() {
     assert_eq!(answer.body["errors"][0]["pointer"], "/end_time");
 
     app.organization = organization;
-    sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Large')")
+    sqlx::query("INSERT INTO organizations (organization_id, name) VALUES ($1, 'Large')")
         .bind(organization)
         .execute(&app.pool)
         .await

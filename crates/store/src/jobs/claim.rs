@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{ErrorCode, ExportJob, Progress, WorkerId};
+use domain::{ErrorCode, ExportJob, ExportRequest, JobId, Progress, WorkerId};
 use sqlx::PgConnection;
 
-use super::end::fail_unreadable;
+use super::end::fail_unrun;
+use super::intake;
 use super::row::{bigint, load};
 use super::turn;
 use crate::error::{StoreError, fenced};
@@ -20,6 +21,8 @@ use crate::uploads::Unfinished;
 pub struct Claim {
     /// The job.
     pub job: ExportJob,
+    /// What it asks for.
+    pub request: ExportRequest,
     /// How often the job has been tried since its last checkpoint, this time included. Attempts
     /// that were released or whose worker died do not count, so this is no number to name things
     /// by.
@@ -61,6 +64,8 @@ pub enum Claimed {
     Nothing,
     /// The job that is next must be alone in its process.
     Suspect,
+    /// The request of the job that was next makes no sense; the job has failed.
+    Invalid(JobId),
 }
 
 /// Takes a job that is due: one that waits, or one whose worker let its lease expire. Counts the
@@ -93,17 +98,29 @@ pub async fn claim(
     };
     let id = turn.job;
     if turn.first {
+        intake::complete(&mut tx, id).await?;
         events::append(&mut tx, id, EventKind::Started, None).await?;
     }
     let job = match load(&mut tx, id).await {
         Err(unreadable @ StoreError::Corrupt { .. }) => {
             // It must not be the first in the queue for ever.
-            fail_unreadable(&mut tx, id, &unreadable.to_string()).await?;
+            let failure = ErrorCode::Internal.into();
+            fail_unrun(&mut tx, id, &failure, &unreadable.to_string()).await?;
             tx.commit().await?;
-            metrics::failed(ErrorCode::Internal);
+            metrics::failed(failure.code);
             return Err(unreadable);
         }
         job => job?,
+    };
+    let request = match &job.request {
+        Ok(request) => request.clone(),
+        Err(invalid) => {
+            let failure = invalid.failure();
+            fail_unrun(&mut tx, id, &failure, &failure.message).await?;
+            tx.commit().await?;
+            metrics::failed(failure.code);
+            return Ok(Claimed::Invalid(id));
+        }
     };
     let unfinished = Unfinished::of(&mut tx, id).await?;
     tx.commit().await?;
@@ -112,6 +129,7 @@ pub async fn claim(
     }
     Ok(Claimed::Job(Box::new(Claim {
         job,
+        request,
         attempts: taken.attempts,
         deaths: taken.deaths,
         unfinished,

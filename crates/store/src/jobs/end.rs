@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{ErrorCode, ExportedFiles, Failure, JobId};
+use domain::{ExportedFiles, Failure, JobId};
 use sqlx::PgConnection;
 
 use super::claim::Claim;
@@ -79,7 +79,7 @@ pub async fn complete(
         files::are_objects(&mut tx, job, u32::MAX).await?;
     }
     events::append(&mut tx, job, EventKind::Completed, None).await?;
-    notifications::add(&mut tx, &claim.job, NotificationKind::Completed).await?;
+    notifications::add(&mut tx, claim, NotificationKind::Completed).await?;
     // The last step: others of the organization wait for this row.
     quotas::add_usage(&mut tx, claim.job.organization, &totals).await?;
     tx.commit().await?;
@@ -117,19 +117,19 @@ pub async fn fail(
     fenced(&result)?;
     uploads::give_up(&mut tx, job).await?;
     events::append(&mut tx, job, EventKind::Failed, None).await?;
-    notifications::add(&mut tx, &claim.job, NotificationKind::Failed).await?;
+    notifications::add(&mut tx, claim, NotificationKind::Failed).await?;
     tx.commit().await?;
     metrics::failed(failure.code);
     Ok(())
 }
 
-/// Ends a job whose row cannot be read, neither for a worker nor for an e-mail.
-pub(super) async fn fail_unreadable(
+/// Ends a job that no worker can run, and of which there is nothing to be written in an e-mail.
+pub(super) async fn fail_unrun(
     conn: &mut PgConnection,
     job: JobId,
+    failure: &Failure,
     cause: &str,
 ) -> Result<(), StoreError> {
-    let failure = Failure::from(ErrorCode::Internal);
     sqlx::query!(
         "UPDATE export_jobs
          SET status = 'FAILED', error_code = $2, error_message = $3, last_error = $4,

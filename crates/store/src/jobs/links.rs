@@ -49,7 +49,7 @@ pub async fn add(
 ) -> Result<(), StoreError> {
     let result = sqlx::query!(
         "INSERT INTO export_links (token_sha256, job_id)
-         SELECT $3, job_id FROM notifications
+         SELECT $3, job_id FROM export_notifications
          WHERE id = $1 AND token = $2 AND status = 'PENDING' AND lease_until IS NOT NULL",
         mail.id,
         mail.token,

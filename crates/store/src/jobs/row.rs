@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ErrorCode, ExportJob, ExportRequest, ExportedFile, ExportedFiles, Failure, FileTotals, JobId,
-    JobState, JobStatus, KeyPrefix, Progress, RequestLimits, TraceParent,
+    ErrorCode, ExportJob, ExportRequest, ExportedFile, ExportedFiles, Failure, FileTotals, Format,
+    InvalidRequest, JobId, JobState, JobStatus, KeyPrefix, Progress, RequestLimits, TraceParent,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -21,7 +21,7 @@ macro_rules! select_jobs {
             $crate::jobs::row::JobRow,
             r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
                       end_time, filters, columns, options, progress, rows_exported, rows_estimated,
-                      object_key, files, file_size, sha256, expires_at, deleted_at, error_code,
+                      object_key, files, file_url, file_size, adopted, sha256, expires_at, deleted_at, error_code,
                       error_message, created_at, started_at, updated_at, completed_at, trace_parent,
                       schedule_id, key_prefix,
                       shown_status AS "status!"
@@ -51,19 +51,21 @@ pub(super) struct JobRow {
     pub(super) organization_id: Uuid,
     pub(super) data_type: String,
     pub(super) format: String,
-    pub(super) compression: String,
+    pub(super) compression: Option<String>,
     pub(super) start_time: DateTime<Utc>,
     pub(super) end_time: DateTime<Utc>,
     pub(super) filters: Option<Value>,
     pub(super) columns: Option<Value>,
-    pub(super) options: Value,
+    pub(super) options: Option<Value>,
     pub(super) status: String,
     pub(super) progress: i32,
     pub(super) rows_exported: i64,
     pub(super) rows_estimated: Option<i64>,
     pub(super) object_key: Option<String>,
     pub(super) files: i32,
+    pub(super) file_url: Option<String>,
     pub(super) file_size: Option<i64>,
+    pub(super) adopted: bool,
     pub(super) sha256: Option<String>,
     pub(super) expires_at: Option<DateTime<Utc>>,
     pub(super) deleted_at: Option<DateTime<Utc>>,
@@ -120,7 +122,8 @@ impl JobRow {
     }
 
     /// Reads the columns as the body that they came from, with the one parser there is.
-    fn request(&self) -> Result<ExportRequest, String> {
+    fn request(&self) -> Result<Result<ExportRequest, InvalidRequest>, String> {
+        let format = Format::parse(&self.format).ok_or("column format")?;
         let body = json!({
             "data_type": self.data_type,
             "format": self.format,
@@ -131,13 +134,12 @@ impl JobRow {
             "columns": self.columns,
             "options": self.options,
         });
-        ExportRequest::parse(&body, &RequestLimits::NONE).map_err(|violations| {
-            let pointers: Vec<_> = violations
-                .iter()
-                .map(|wrong| wrong.pointer.as_str())
-                .collect();
-            format!("the request at {}", pointers.join(", "))
-        })
+        let request = ExportRequest::parse(&body, &RequestLimits::NONE);
+        Ok(request.map_err(|violations| {
+            let window = (self.start_time, self.end_time);
+            let filters = self.filters.clone();
+            InvalidRequest::new(&self.data_type, format, window, filters, violations)
+        }))
     }
 
     fn files(self) -> Result<ExportedFiles, String> {
@@ -164,6 +166,14 @@ impl JobRow {
         Ok(match self.status.parse().map_err(|_| "column status")? {
             JobStatus::Pending => JobState::Pending,
             JobStatus::Processing => JobState::Processing,
+            JobStatus::Completed if self.adopted => JobState::Adopted {
+                size_bytes: self
+                    .file_size
+                    .map(|size| count(size, "file_size"))
+                    .transpose()?,
+                url: self.file_url,
+                completed_at: completed_at?,
+            },
             JobStatus::Completed => JobState::Completed {
                 files: self.files()?,
                 completed_at: completed_at?,

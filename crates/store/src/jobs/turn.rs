@@ -79,7 +79,7 @@ pub(super) async fn take(
                SELECT job.*
                FROM turns CROSS JOIN LATERAL (
                    SELECT job.job_id, job.started_at, job.status,
-                          job.deaths + (job.status = 'PROCESSING')::int AS deaths
+                          job.lost_leases + (job.status = 'PROCESSING')::int AS lost_leases
                    FROM (
                        SELECT job_id, COALESCE(lease_until, run_after) AS due_at
                        FROM export_jobs
@@ -99,17 +99,17 @@ pub(super) async fn take(
                LIMIT 1
            ), claimed AS (
                UPDATE export_jobs AS job
-               SET status = 'PROCESSING', token = job.token + 1, deaths = due.deaths,
+               SET status = 'PROCESSING', token = job.token + 1, lost_leases = due.lost_leases,
                    attempts = job.attempts + (due.status = 'PENDING')::int,
                    lease_owner = $1, lease_until = now() + make_interval(secs => $2),
                    started_at = COALESCE(job.started_at, now()), updated_at = now()
-               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.deaths = $4)
-               RETURNING job.job_id, job.token, job.attempts, job.deaths
+               FROM due WHERE job.job_id = due.job_id AND NOT ($3 AND due.lost_leases = $4)
+               RETURNING job.job_id, job.token, job.attempts, job.lost_leases
            )
            SELECT due.job_id, due.started_at IS NULL AS "first!",
                   due.status = 'PROCESSING' AS "taken_over!",
                   claimed.token AS "token?", claimed.attempts AS "attempts?",
-                  claimed.deaths AS "deaths?"
+                  claimed.lost_leases AS "deaths?"
            FROM due LEFT JOIN claimed USING (job_id)"#,
         owner.as_str(),
         terms.lease.as_secs_f64(),

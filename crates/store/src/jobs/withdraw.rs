@@ -55,7 +55,10 @@ pub async fn withdraw(
             .await?;
             events::append(&mut tx, job, EventKind::Deleted, Some(actor)).await?;
         }
-        JobState::Failed { .. } | JobState::Cancelled { .. } | JobState::Expired { .. } => {}
+        JobState::Adopted { .. }
+        | JobState::Failed { .. }
+        | JobState::Cancelled { .. }
+        | JobState::Expired { .. } => {}
     }
     let job = row::load(&mut tx, job).await?;
     tx.commit().await?;

@@ -47,25 +47,27 @@ pub(crate) struct Db {
 }
 
 /// Connects to a new, empty database.
-pub(crate) async fn empty() -> Result<PgPool> {
+pub(crate) async fn empty() -> Result<(PostgresConfig, PgPool)> {
     let url = devstack::fresh_database(Env::shared()).await?;
     let config = PostgresConfig {
         url: SecretString::from(url),
         max_connections: 8,
         acquire_timeout_ms: 20_000,
         statement_timeout_ms: 20_000,
+        migration_lock_timeout_s: 20,
     };
-    Ok(store::connect(&config, "store-test")?)
+    let pool = store::connect(&config, "store-test")?;
+    Ok((config, pool))
 }
 
 impl Db {
     pub(crate) async fn fresh() -> Result<Self> {
-        let pool = empty().await?;
-        store::migrate(&pool).await?;
+        let (config, pool) = empty().await?;
+        store::migrate(&config).await?;
         let user = Uuid::new_v4();
         let organization = new_organization(&pool).await?;
         sqlx::query(
-            "INSERT INTO users (id, organization_id, email) VALUES ($1, $2, 'ada@acme.test')",
+            "INSERT INTO users (user_id, organization_id, email) VALUES ($1, $2, 'ada@acme.test')",
         )
         .bind(user)
         .bind(organization.as_uuid())
@@ -136,6 +138,7 @@ impl Db {
             Claimed::Job(claim) => Ok(Some(*claim)),
             Claimed::Nothing => Ok(None),
             Claimed::Suspect => bail!("an idle worker may take any job"),
+            Claimed::Invalid(job) => bail!("the request of {job} makes no sense"),
         }
     }
 
@@ -205,7 +208,7 @@ impl Db {
     pub(crate) async fn expire_leases(&self) -> Result<()> {
         for table in [
             "UPDATE export_jobs SET lease_until = now() WHERE lease_until IS NOT NULL",
-            "UPDATE notifications SET lease_until = now() WHERE lease_until IS NOT NULL",
+            "UPDATE export_notifications SET lease_until = now() WHERE lease_until IS NOT NULL",
         ] {
             sqlx::query(table).execute(&self.pool).await?;
         }
@@ -215,7 +218,7 @@ impl Db {
 
 async fn new_organization(pool: &PgPool) -> Result<OrganizationId> {
     let id = Uuid::new_v4();
-    sqlx::query("INSERT INTO organizations (id, name) VALUES ($1, 'Acme')")
+    sqlx::query("INSERT INTO organizations (organization_id, name) VALUES ($1, 'Acme')")
         .bind(id)
         .execute(pool)
         .await?;

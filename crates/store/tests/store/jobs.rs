@@ -39,7 +39,7 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
             .await?
             .expect("the job is there");
         assert_eq!(read, inserted);
-        assert_eq!(read.request, posted);
+        assert_eq!(read.request, Ok(posted));
         assert!(read.trace.is_some());
         assert_eq!(read.state, JobState::Pending);
         assert_eq!((read.user, read.progress), (db.user, Progress::default()));
@@ -126,7 +126,6 @@ async fn a_completed_job_has_its_file_its_event_and_its_notification() -> Result
     let mail = notifications::claim_due(&mut conn, Channel::Email, LEASE, &[])
         .await?
         .expect("a mail is due");
-    assert_eq!(mail.recipient, "ada@acme.test");
     assert_eq!((mail.kind, mail.job.id), (NotificationKind::Completed, id));
 
     let url: String = sqlx::query_scalar("SELECT file_url FROM export_jobs")

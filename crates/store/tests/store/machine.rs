@@ -6,7 +6,7 @@ mod rules;
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use domain::{ErrorCode, Failure, JobId, OrganizationId, Progress};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -303,6 +303,7 @@ impl<'a> World<'a> {
         let claim = match jobs::claim(&mut self.conn, &worker(1), &terms).await? {
             Claimed::Nothing => return Ok(Answer::Nothing),
             Claimed::Suspect => return Ok(Answer::Suspect),
+            Claimed::Invalid(job) => bail!("the request of {job} makes no sense"),
             Claimed::Job(claim) => claim,
         };
         let found = Answer::Claimed {

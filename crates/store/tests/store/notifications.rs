@@ -33,7 +33,7 @@ async fn a_mail_that_was_refused_is_tried_again() -> Result<()> {
     notifications::retry(&mut *db.conn().await?, &mail, HOUR, "421 busy").await?;
     changes_nothing(&db, &mail).await?;
     assert!(due(&db).await?.is_none());
-    sqlx::query("UPDATE notifications SET run_after = run_after - interval '1 hour'")
+    sqlx::query("UPDATE export_notifications SET run_after = run_after - interval '1 hour'")
         .execute(&db.pool)
         .await?;
     let again = due(&db).await?.expect("an hour has passed");
@@ -90,12 +90,12 @@ async fn a_mail_and_a_call_of_a_webhook_do_not_know_of_each_other() -> Result<()
     let call = due_by(&db, Channel::Webhook).await?.expect("due at once");
     let mail = due(&db).await?.expect("due at once");
     assert_ne!(call.id, mail.id);
-    assert_eq!(call.job.request.notify, job.request.notify);
+    assert_eq!(call.request.notify, job.request.notify);
     notifications::sent(&mut conn, &mail).await?;
     notifications::retry(&mut conn, &call, HOUR, "500").await?;
     db.expire_leases().await?;
     assert!(due(&db).await?.is_none(), "it is not sent again");
-    sqlx::query("UPDATE notifications SET run_after = run_after - interval '1 hour'")
+    sqlx::query("UPDATE export_notifications SET run_after = run_after - interval '1 hour'")
         .execute(&db.pool)
         .await?;
     let again = due_by(&db, Channel::Webhook)

@@ -19,6 +19,7 @@ async fn a_begin_that_is_cancelled_spoils_no_later_statement() -> Result<()> {
         max_connections: 1,
         acquire_timeout_ms: 20_000,
         statement_timeout_ms: 20_000,
+        migration_lock_timeout_s: 20,
     };
     let pool = store::connect(&config, "store-test")?;
     let mut other = sqlx::PgConnection::connect(&url).await?;

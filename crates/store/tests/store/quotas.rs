@@ -39,7 +39,7 @@ async fn claim(db: &Db, running: &RunningLimits) -> Result<Option<Claim>> {
     let terms = Terms { running, ..IDLE };
     match jobs::claim(&mut *db.conn().await?, &worker(1), &terms).await? {
         Claimed::Job(claim) => Ok(Some(*claim)),
-        Claimed::Nothing | Claimed::Suspect => Ok(None),
+        Claimed::Nothing | Claimed::Suspect | Claimed::Invalid(_) => Ok(None),
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Classify, Clock, ErrorClass, ErrorCode, ExportedFile, ExportedFiles, JobState, LinkKind,
+    Classify, Clock, ErrorClass, ErrorCode, ExportedFile, ExportedFiles, JobState, LinkKind, UserId,
 };
 use notify::{Email, Link, Mailer, NotifyError, Outcome};
 use representation::Links;
 use sink::{LinkMethod, ObjectKind, Sink, SinkError};
 use store::jobs::links::{self, LinkToken};
 use store::notifications::{Channel, DueNotification};
+use store::recipients::{self, Recipient};
 use store::{PgPool, StoreError, acquire};
 
 use super::Courier;
@@ -35,6 +36,18 @@ pub struct EmailCourier {
 /// Why an e-mail was not sent.
 #[derive(Debug, thiserror::Error)]
 pub enum EmailError {
+    /// The user could not be looked up.
+    #[error("looking up the user")]
+    Recipient(#[source] StoreError),
+    /// The user has no address.
+    #[error("the user has no e-mail address")]
+    NoAddress,
+    /// The user is not to get e-mails any more.
+    #[error("the user is not active")]
+    Inactive,
+    /// The platform does not know the user any more.
+    #[error("the user is unknown")]
+    Unknown,
     /// The link could not be signed.
     #[error("signing the link")]
     Link(#[from] SinkError),
@@ -61,9 +74,11 @@ impl Classify for EmailError {
             Self::Link(error) => error.class(),
             // Once that is mended, the e-mail can be sent.
             Self::Token(_) | Self::NoPublicUrl => ErrorClass::TRANSIENT,
-            Self::Store(error) => error.class(),
+            Self::Recipient(error) | Self::Store(error) => error.class(),
             Self::Mail(error) => error.class(),
-            Self::Outdated => ErrorClass::Permanent,
+            Self::NoAddress | Self::Inactive | Self::Unknown | Self::Outdated => {
+                ErrorClass::Permanent
+            }
         }
     }
 
@@ -80,6 +95,7 @@ impl Courier for EmailCourier {
     const OF_ONE_ORGANIZATION: usize = 1;
 
     async fn deliver(&self, due: &DueNotification) -> Result<(), EmailError> {
+        let to = self.address(due.job.user).await?;
         let date = self.clock.now();
         let (linked, manifest_url);
         let outcome = match &due.job.state {
@@ -109,10 +125,10 @@ impl Courier for EmailCourier {
         };
         let email = Email {
             id: due.id,
-            to: &due.recipient,
+            to: &to,
             date,
             job: due.job.id,
-            request: &due.job.request,
+            request: &due.request,
             outcome,
         };
         Ok(self.mailer.send(&email).await?)
@@ -126,6 +142,17 @@ struct Linked {
 }
 
 impl EmailCourier {
+    /// Returns the address of a user.
+    async fn address(&self, user: UserId) -> Result<String, EmailError> {
+        let found = async { recipients::find(&mut *acquire(&self.pool).await?, user).await };
+        match found.await.map_err(EmailError::Recipient)? {
+            Recipient::Reachable(address) => Ok(address),
+            Recipient::WithoutAddress => Err(EmailError::NoAddress),
+            Recipient::Inactive => Err(EmailError::Inactive),
+            Recipient::Unknown => Err(EmailError::Unknown),
+        }
+    }
+
     async fn link(
         &self,
         due: &DueNotification,
@@ -146,7 +173,7 @@ impl EmailCourier {
             files: Vec::new(),
             until: expires_at,
         };
-        match due.job.request.notify.link {
+        match due.request.notify.link {
             LinkKind::Presigned => {
                 for (number, file) in numbered {
                     let (url, until) = self.presign(due, number, &file, now, expires_at).await?;
@@ -179,7 +206,7 @@ impl EmailCourier {
         now: DateTime<Utc>,
         expires_at: DateTime<Utc>,
     ) -> Result<(String, DateTime<Utc>), SinkError> {
-        let request = &due.job.request;
+        let request = &due.request;
         let kind = ObjectKind {
             content_type: request.output.content_type().to_owned(),
             file_name: request.file_name(number),

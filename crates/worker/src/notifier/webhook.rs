@@ -58,7 +58,7 @@ impl Courier for WebhookCourier {
             JobState::Failed { completed_at, .. } => (EventKind::Failed, completed_at),
             _ => return Err(CallError::Outdated),
         };
-        let to = job.request.notify.webhook.as_ref();
+        let to = due.request.notify.webhook.as_ref();
         let call = Call {
             id: due.id,
             organization: job.organization,

@@ -56,14 +56,14 @@ impl<'a> Attempt<'a> {
         if let Sealed::Whole(files) = sealed {
             return Ok(files);
         }
-        let job = &lease.claim().job;
+        let claim = lease.claim();
         let query = pipeline
             .catalogue
-            .resolve(&job.request, job.organization)
+            .resolve(&claim.request, claim.job.organization)
             .map_err(PipelineError::Dataset)?;
-        let limits = pipeline.read_limits(&job.request);
+        let limits = pipeline.read_limits(&claim.request);
         let encoder = Encoder::new(
-            &job.request.output,
+            &claim.request.output,
             query.schema(),
             file_metadata(lease),
             pipeline.config.levels(),
@@ -122,7 +122,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn plan(&self, query: &Query, fingerprint: String) -> Result<UploadPlan, PipelineError> {
-        let split = self.lease.claim().job.request.split;
+        let split = self.lease.claim().request.split;
         let options = PlanOptions {
             target_slice_rows: self.pipeline.config.target_slice_rows,
             // How many files there would be must be right.
@@ -208,10 +208,10 @@ async fn write(
 /// What a Parquet file says about itself: what it was made from, and nothing that another export of
 /// the same would not say.
 fn file_metadata(lease: &Lease) -> Vec<(String, String)> {
-    let job = &lease.claim().job;
-    let (start, end) = (job.request.range.start(), job.request.range.end());
+    let request = &lease.claim().request;
+    let (start, end) = (request.range.start(), request.range.end());
     let mut metadata = vec![
-        ("export.data_type", job.request.data_type.to_string()),
+        ("export.data_type", request.data_type.to_string()),
         (
             "export.start_time",
             start.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true),
@@ -225,7 +225,7 @@ fn file_metadata(lease: &Lease) -> Vec<(String, String)> {
             env!("CARGO_PKG_VERSION").to_owned(),
         ),
     ];
-    if let Some(filters) = &job.request.filters {
+    if let Some(filters) = &request.filters {
         metadata.push(("export.filters", filters.as_posted().to_string()));
     }
     metadata

@@ -85,7 +85,7 @@ impl FilesWriter {
     /// Appends a block, to the next file if this one is full. Waits when the storage is slower than the
     /// encoders.
     pub(super) async fn append(&mut self, block: EncodedBlock) -> Result<(), PipelineError> {
-        if let Some(split) = self.lease.claim().job.request.split
+        if let Some(split) = self.lease.claim().request.split
             && self.object.is_full_for(&block, split)?
         {
             self.turn().await?;

@@ -131,15 +131,15 @@ impl ObjectWriter {
         number: u32,
         assembly: Assembly,
     ) -> Self {
-        let job = &lease.claim().job;
-        let (request, written) = (&job.request, Written::by(job));
+        let claim = lease.claim();
+        let (request, written) = (&claim.request, Written::by(claim));
         let kind = ObjectKind {
             content_type: request.output.content_type().to_owned(),
             file_name: request.file_name(number),
         };
         // The token makes the key this claim's own: a worker that has lost its lease begins no
         // object that its successor may begin too.
-        let key = object_key::of(job, lease.claim().token(), number);
+        let key = object_key::of(claim, number);
         Self {
             buffer: sink.part_buffer(1),
             sink,

@@ -48,7 +48,7 @@ impl Reader<'_> {
         done: Done,
         out: mpsc::Sender<Encoded>,
     ) -> Result<bool, PipelineError> {
-        let split = self.lease.claim().job.request.split;
+        let split = self.lease.claim().request.split;
         let mut places = Places::behind(done.rows, split);
         for (number, slice) in slices.iter().enumerate().skip(done.slices) {
             if self.stop.is_cancelled() {
@@ -102,7 +102,7 @@ impl Reader<'_> {
                 .map_err(|NoRoom| PipelineError::EncoderGone)?;
             room.send(Encoded::Block(encoding));
         }
-        metrics::slice_read(&claim.job, started.elapsed());
+        metrics::slice_read(claim, started.elapsed());
         self.reads(None);
         Ok(())
     }

@@ -74,7 +74,7 @@ const GONE: &str = "the upload is gone, or one of its parts";
 /// continued where all of it is the same. Levels of compression are none of it, since a file can have
 /// blocks of several.
 pub(super) fn fingerprint(query: &Query, lease: &Lease, blocks: BlockLimits) -> String {
-    let output = &lease.claim().job.request.output;
+    let output = &lease.claim().request.output;
     let parts = [
         env!("CARGO_PKG_VERSION").to_owned(),
         query.text(),
@@ -84,7 +84,7 @@ pub(super) fn fingerprint(query: &Query, lease: &Lease, blocks: BlockLimits) -> 
             output.format().as_str(),
             output.compression().as_str()
         ),
-        lease.claim().job.request.file_options_json().to_string(),
+        lease.claim().request.file_options_json().to_string(),
         format!("{blocks:?}"),
     ];
     let mut digest = Sha256::new();

@@ -39,7 +39,7 @@ impl Write {
         match self {
             Self::Claim => "export_events",
             Self::Checkpoint => "export_checkpoints",
-            Self::Completion => "notifications",
+            Self::Completion => "export_notifications",
         }
     }
 }
@@ -57,7 +57,7 @@ async fn check_undisturbed(
         None => check_file(world, api, &job).await?,
     }
     *sha256 = Some(job["file"]["sha256"].clone());
-    let sql = "SELECT attempts + deaths FROM export_jobs WHERE job_id = $1::uuid";
+    let sql = "SELECT attempts + lost_leases FROM export_jobs WHERE job_id = $1::uuid";
     assert_eq!(ask::<i32>(world, id, sql).await?, 1, "one attempt");
     let events = events(world, id).await?;
     assert_eq!(events, ["requested", "started", "completed"]);

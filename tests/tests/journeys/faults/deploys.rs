@@ -28,7 +28,7 @@ fn check_no_row_was_read_twice(worker: &Service) -> Result<()> {
 }
 
 async fn counts(slow: &Slow, id: &str) -> Result<Value> {
-    let sql = "SELECT jsonb_build_object('attempts', attempts, 'deaths', deaths)
+    let sql = "SELECT jsonb_build_object('attempts', attempts, 'deaths', lost_leases)
                FROM export_jobs WHERE job_id = $1::uuid";
     ask(&slow.world, id, sql).await
 }

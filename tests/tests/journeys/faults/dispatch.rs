@@ -99,7 +99,7 @@ async fn a_thousand_jobs_are_done_once_each() -> Result<()> {
     let all = i64::try_from(POSTED)? + INSERTED;
     let done = "SELECT count(*) FROM export_jobs
                 WHERE status = 'COMPLETED' AND token = 1 AND attempts = 1";
-    let mails = "SELECT count(*) FROM notifications WHERE status = 'SENT'";
+    let mails = "SELECT count(*) FROM export_notifications WHERE status = 'SENT'";
     for sql in [done, mails] {
         // All of them take longer than one wait has patience for.
         for step in 1..=10 {

@@ -105,7 +105,7 @@ async fn a_worker_that_is_frozen_while_it_mails_leaves_the_mail_to_another() -> 
     proxy.stall_after(0);
     let id = api.accepted(&json!({})).await?;
     eventually("that it is about to be sent", async || {
-        let sql = "SELECT count(*) FROM notifications
+        let sql = "SELECT count(*) FROM export_notifications
                    WHERE job_id = $1::uuid AND lease_until IS NOT NULL";
         Ok((ask::<i64>(&world, &id, sql).await? > 0).then_some(()))
     })

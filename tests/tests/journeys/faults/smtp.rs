@@ -47,7 +47,7 @@ impl Journey {
     async fn notification(&self, status: &str) -> Result<i32> {
         let mut postgres = self.world.postgres().await?;
         eventually("an end of the notification", async || {
-            let sql = "SELECT attempts FROM notifications WHERE status = $1";
+            let sql = "SELECT attempts FROM export_notifications WHERE status = $1";
             Ok(sqlx::query_scalar(sql)
                 .bind(status)
                 .fetch_optional(&mut postgres)
@@ -85,7 +85,7 @@ async fn a_mail_that_is_refused_for_now_comes_later_and_once() -> Result<()> {
         journey.check(&job).await?;
         assert_eq!(journey.mails().await?.len(), 1, "{stage:?}");
         Mailbox::new(&journey.world.env.mailbox_url).clear().await?;
-        sqlx::query("DELETE FROM notifications")
+        sqlx::query("DELETE FROM export_notifications")
             .execute(&mut journey.world.postgres().await?)
             .await?;
     }
@@ -160,7 +160,7 @@ async fn a_mail_server_that_hangs_does_not_keep_a_worker_from_stopping() -> Resu
     let job = journey.api.completed(&id).await?;
     let mut postgres = journey.world.postgres().await?;
     eventually("an attempt to send", async || {
-        let attempts = sqlx::query_scalar("SELECT attempts FROM notifications");
+        let attempts = sqlx::query_scalar("SELECT attempts FROM export_notifications");
         let attempts: i32 = attempts.fetch_one(&mut postgres).await?;
         Ok((attempts > 0).then_some(()))
     })
@@ -169,7 +169,7 @@ async fn a_mail_server_that_hangs_does_not_keep_a_worker_from_stopping() -> Resu
 
     let _second = journey.world.worker(&[]).await?;
     // As if the two minutes that a worker has for a mail were over.
-    sqlx::query("UPDATE notifications SET lease_until = now()")
+    sqlx::query("UPDATE export_notifications SET lease_until = now()")
         .execute(&mut postgres)
         .await?;
     assert_eq!(journey.notification("SENT").await?, 2);

@@ -119,7 +119,7 @@ async fn files_of_so_many_bytes_end_where_they_would_have_anyway() -> Result<()>
 #[tokio::test]
 async fn files_that_only_postgres_does_not_know_of_are_not_read_again() -> Result<()> {
     let slow = Slow::new().await?;
-    let lock = TableLock::take(&slow.world, "notifications").await?;
+    let lock = TableLock::take(&slow.world, "export_notifications").await?;
     let first = slow.worker(&[]).await?;
     let id = slow.api.accepted(&in_files_of(LARGE)).await?;
     lock.waited_for(&slow.world).await?;

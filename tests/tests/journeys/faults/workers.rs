@@ -79,7 +79,7 @@ async fn a_worker_that_dies_before_the_checkpoint_of_a_stored_slice_costs_that_s
 #[tokio::test]
 async fn a_file_that_only_postgres_does_not_know_of_is_not_read_again() -> Result<()> {
     let slow = Slow::new().await?;
-    let lock = TableLock::take(&slow.world, "notifications").await?;
+    let lock = TableLock::take(&slow.world, "export_notifications").await?;
     let first = slow.worker(&[]).await?;
     let id = slow.api.accepted(&plain()).await?;
     lock.waited_for(&slow.world).await?;

@@ -238,7 +238,7 @@ fn download() -> Option<Value> {
     json(&Download {
         url,
         expires_at: after(5 * 60)?,
-        name: job.request.file_name(1),
+        name: job.request.as_ref().ok()?.file_name(1),
         size_bytes: file.size_bytes,
         sha256: &file.sha256,
     })
@@ -262,6 +262,7 @@ fn manifest() -> Option<Value> {
     };
     json(&Manifest::new(
         &job,
+        job.request.as_ref().ok()?,
         slice::from_ref(file),
         Some(&contents),
         &links()?,

@@ -35,7 +35,7 @@ pub(super) struct Row {
 pub(super) async fn show(conn: &mut PgConnection, jobs: &[JobId]) -> Result<Vec<Row>> {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.as_uuid()).collect();
     let rows = sqlx::query_as(
-        "SELECT status, token, attempts, deaths, progress, rows_exported,
+        "SELECT status, token, attempts, lost_leases AS deaths, progress, rows_exported,
                 status IN ('PENDING', 'PROCESSING')
                     AND COALESCE(lease_until, run_after) <= now() AS is_due,
                 object_key, upload_id, upload_plan IS NOT NULL AS has_plan, parts_reserved,
@@ -44,7 +44,7 @@ pub(super) async fn show(conn: &mut PgConnection, jobs: &[JobId]) -> Result<Vec<
                       ORDER BY slices) AS checkpoints,
                 ARRAY(SELECT kind FROM export_events AS it WHERE it.job_id = job.job_id
                       ORDER BY event_id) AS events,
-                ARRAY(SELECT kind FROM notifications AS it WHERE it.job_id = job.job_id
+                ARRAY(SELECT kind FROM export_notifications AS it WHERE it.job_id = job.job_id
                       ORDER BY created_at) AS mails,
                 ARRAY(SELECT concat_ws(' ', it.object_key, it.upload_id)
                       FROM export_removals AS it WHERE it.job_id = job.job_id

@@ -2,7 +2,8 @@
 //!
 //! The default file is the schema. A key that it does not have is unknown, and a value must be of
 //! the type that the default has. `EXPORT__POSTGRES__URL` sets `postgres.url`. A key with `_file`
-//! behind it names a file that holds the value, for secrets. An empty text is the same as no value.
+//! behind it names a file that holds the value, for secrets; where the default file has that key, too,
+//! the path is kept, and the file is read again when the secret is refused. An empty text is the same as no value.
 //! A table that the default file leaves empty takes any keys. A variable holds an array as it is
 //! written in TOML.
 
@@ -134,15 +135,15 @@ fn overlay(base: &mut Table, over: Table, path: &str, problems: &mut Vec<String>
 
 /// Sets `key`, or reads the file that `key`, which ends with `_file`, names.
 fn set(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
-    if let Some(current) = table.get_mut(key) {
-        *current = of_same_type(current, value)?;
-        return Ok(());
-    }
-    let (Some(current), Value::String(path)) = (
-        key.strip_suffix("_file").and_then(|key| table.get_mut(key)),
-        value,
-    ) else {
-        return Err(UNKNOWN.to_owned());
+    let is_known = if let Some(current) = table.get_mut(key) {
+        *current = of_same_type(current, value.clone())?;
+        true
+    } else {
+        false
+    };
+    let in_file = key.strip_suffix("_file").and_then(|key| table.get_mut(key));
+    let (Some(current), Value::String(path)) = (in_file, value) else {
+        return is_known.then_some(()).ok_or_else(|| UNKNOWN.to_owned());
     };
     let text = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     *current = of_same_type(current, Value::String(text.trim_end().to_owned()))?;

@@ -83,6 +83,8 @@ impl From<sqlx::Error> for StoreError {
 const UNDEFINED_TABLE: &str = "42P01";
 const UNDEFINED_COLUMN: &str = "42703";
 const UNDEFINED_FUNCTION: &str = "42883";
+/// An invalid password, and an invalid authorization of another kind.
+pub(crate) const REFUSED_CREDENTIALS: &[&str] = &["28P01", "28000"];
 pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
 
 /// Tells whether Postgres answered with one of these codes.

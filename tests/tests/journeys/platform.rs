@@ -262,12 +262,12 @@ async fn a_row_that_is_not_valid_fails_and_says_why() -> Result<()> {
     }
     let (_, page) = api.get("/api/v1/export?status=FAILED").await?;
     assert_eq!(page["exports"].as_array().map(Vec::len), Some(4));
-    insta::assert_snapshot!(messages.join("\n"), @"
+    insta::assert_snapshot!(messages.join("\n"), @r#"
     The request of this export is not valid. /data_type: must be lower-case letters, digits and underscores
     The dataset, a column or a filter of this export does not exist. /data_type: is unknown; known are logs, metrics, metrics_exponential_histogram, metrics_histogram, metrics_summary, traces
     The dataset, a column or a filter of this export does not exist. /filters/colour: the field "colour" is unknown; known are timestamp, trace_id, span_id, trace_flags, severity_text, severity_number, service_name, body, resource_schema_url, resource_attributes.<key>, scope_schema_url, scope_name, scope_version, scope_attributes.<key>, attributes.<key>
     The request of this export is not valid. /filters: must be an object
-    ");
+    "#);
     Ok(())
 }
 

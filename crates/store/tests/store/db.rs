@@ -51,6 +51,7 @@ pub(crate) async fn empty() -> Result<(PostgresConfig, PgPool)> {
     let url = devstack::fresh_database(Env::shared()).await?;
     let config = PostgresConfig {
         url: SecretString::from(url),
+        url_file: None,
         max_connections: 8,
         acquire_timeout_ms: 20_000,
         statement_timeout_ms: 20_000,

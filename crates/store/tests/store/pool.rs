@@ -16,6 +16,7 @@ async fn a_begin_that_is_cancelled_spoils_no_later_statement() -> Result<()> {
     let url = devstack::fresh_database(Env::shared()).await?;
     let config = PostgresConfig {
         url: SecretString::from(url.clone()),
+        url_file: None,
         max_connections: 1,
         acquire_timeout_ms: 20_000,
         statement_timeout_ms: 20_000,

@@ -5,6 +5,7 @@ mod api_process;
 mod clickhouse;
 mod clocks;
 mod commits;
+mod credentials;
 mod deploys;
 mod dispatch;
 mod frozen;

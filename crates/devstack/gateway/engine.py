@@ -71,16 +71,26 @@ class Session:
         self.engine = engine
         self._connection = connection
         self._request = request
+        profile = request.profile
         if request.database:
             connection.query("USE `{}`".format(request.database.replace("\\", "\\\\").replace("`", "\\`")))
         # The engine numbers its queries itself, so the caller's id travels in this setting.
-        settings = {**request.settings, "log_comment": request.query_id}
+        self._set({**profile.get("settings", {}), "log_comment": request.query_id})
+        settings = {name: value for name, value in request.settings.items() if name != "log_comment"}
+        for name in settings:
+            if name in profile.get("constant", ()):
+                message = f"Setting {name} should not be changed"
+                raise DBException(452, "SETTING_CONSTRAINT_VIOLATION", message, engine.version)
+        self._set(settings)
+
+    def _set(self, settings: dict) -> None:
         # Under readonly no further setting may change: it comes last.
         names = sorted(settings, key="readonly".__eq__)
         for name in names:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
-                raise DBException(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'.", engine.version)
-        connection.query("SET " + ", ".join(f"{name} = {_literal(settings[name])}" for name in names))
+                raise DBException(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'.", self.engine.version)
+        if names:
+            self._connection.query("SET " + ", ".join(f"{name} = {_literal(settings[name])}" for name in names))
 
     def execute(self, sql: str):
         """Runs a statement whose result is small and returns chDB's result."""

@@ -6,11 +6,13 @@ import uuid
 from typing import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
+from profiles import PROFILES
+
 # URL parameters that steer the server's HTTP interface and are no settings of the engine.
 _TRANSPORT = frozenset(
     "query query_id database default_format user password quota_key role session_id session_check "
     "session_timeout stacktrace wait_end_of_query buffer_size compress decompress "
-    "client_protocol_version close_session enable_http_compression http_zlib_compression_level".split()
+    "client_protocol_version close_session".split()
 )
 _PIECE = 1 << 20
 
@@ -77,8 +79,6 @@ class Request:
         self.format = headers.get("X-ClickHouse-Format") or url.get("default_format") or "TabSeparated"
         self.wait_end_of_query = url.get("wait_end_of_query") in ("1", "true")
         self.compressed = next((p for p in ("compress", "decompress") if url.get(p) in ("1", "true")), None)
-        gzip = url.get("enable_http_compression") in ("1", "true") and "gzip" in headers.get("Accept-Encoding", "")
-        self.gzip_level = int(url.get("http_zlib_compression_level", "3")) if gzip else None
         self.user, self.password = _credentials(url, headers)
         self.params = {k[len("param_") :]: v for k, v in url.items() if k.startswith("param_")}
         self.settings = {
@@ -87,6 +87,12 @@ class Request:
         if method == "GET":
             # A GET changes nothing, whatever it says.
             self.settings.setdefault("readonly", "2")
+        self.profile = PROFILES.get(self.user, {})
+        if "forwards" in self.profile:
+            self.settings = {k: v for k, v in self.settings.items() if k in self.profile["forwards"]}
+        counts = {**self.profile.get("settings", {}), **self.settings}
+        gzip = counts.get("enable_http_compression", "1") in ("1", "true") and "gzip" in headers.get("Accept-Encoding", "")
+        self.gzip_level = int(counts.get("http_zlib_compression_level", "3")) if gzip else None
 
 
 def _credentials(url: dict, headers) -> tuple:

@@ -22,9 +22,6 @@ const EXCEPTION_CODE: &str = "X-ClickHouse-Exception-Code";
 
 const GZIP: &str = "gzip";
 
-/// Gzip packs nothing on this level, it only proves the end: hardly more work than copying.
-const STORED: &str = "0";
-
 /// How much of an error's text is read.
 const ERROR_BYTES: usize = 64 * 1024;
 
@@ -55,6 +52,7 @@ impl ClickHouse {
 
     async fn begin(&self, statement: Statement, query_id: &str) -> Result<Answer, SourceError> {
         let config = &*self.config;
+        let agreed = self.settings().await?;
         let mut password = HeaderValue::from_bytes(config.password.expose_secret().as_bytes())
             .map_err(|_| SourceError::Password)?;
         password.set_sensitive(true);
@@ -66,15 +64,10 @@ impl ClickHouse {
         let mut url = config.url.clone();
         url.query_pairs_mut()
             .clear()
-            .extend_pairs(self.settings.iter())
+            .extend_pairs(agreed.sent.iter())
             .append_pair("database", &config.database)
             .append_pair("default_format", "Native")
-            .append_pair("query_id", query_id)
-            .append_pair("enable_http_compression", "1")
-            .append_pair("http_zlib_compression_level", STORED)
-            .append_pair("output_format_native_write_json_as_string", "1")
-            // Otherwise a map of which a condition names a key is read twice: for the key, and for the rows.
-            .append_pair("optimize_functions_to_subcolumns", "0");
+            .append_pair("query_id", query_id);
         let request = self
             .http
             .post(url)

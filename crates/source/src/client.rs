@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use crate::config::ClickHouseConfig;
 use crate::error::SourceError;
 use crate::metrics::{self, Purpose};
+use crate::settings::Agreement;
 use crate::sql::Statement;
 
 /// A server closes a connection that idles for 3 seconds or more; this is before it does.
@@ -18,8 +19,8 @@ const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 #[derive(Clone)]
 pub struct ClickHouse {
     pub(crate) config: Arc<ClickHouseConfig>,
-    /// The settings of queries on telemetry.
-    pub(crate) settings: Arc<[(&'static str, String)]>,
+    /// What the server says of the settings of queries on telemetry.
+    pub(crate) agreement: Arc<Agreement>,
     /// For rows.
     pub(crate) http: reqwest::Client,
     /// For all else.
@@ -47,18 +48,19 @@ impl ClickHouse {
             .build()?;
         Ok(Self {
             config: Arc::new(config.clone()),
-            settings: settings(config).into(),
+            agreement: Arc::default(),
             http,
             client,
         })
     }
 
-    /// Checks that the server answers queries of this user.
+    /// Checks that the server answers queries of this user, with settings that keep answers whole.
     ///
     /// # Errors
     ///
     /// When it does not, or not within the idle timeout.
     pub async fn ping(&self) -> Result<(), SourceError> {
+        self.settings().await?;
         self.execute(self.client.query_raw("SELECT 1")).await
     }
 
@@ -105,8 +107,10 @@ impl ClickHouse {
     where
         R: RowOwned + RowRead,
     {
+        let agreed = self.settings().await?;
         let mut query = self.client.query_raw(&statement.sql);
-        for (name, value) in self.settings.iter().chain(settings) {
+        let settings = settings.iter().filter(|(name, _)| agreed.allows(name));
+        for (name, value) in agreed.sent.iter().chain(settings) {
             query = query.with_setting(*name, value);
         }
         for (name, parameter) in statement.parameters {
@@ -121,6 +125,22 @@ impl ClickHouse {
         answer
     }
 
+    /// Returns the whole answer to a statement of no telemetry, with these settings alone.
+    pub(crate) async fn ask_small<R>(
+        &self,
+        sql: &str,
+        settings: impl Iterator<Item = (&str, &str)>,
+    ) -> Result<Vec<R>, clickhouse::error::Error>
+    where
+        R: RowOwned + RowRead,
+    {
+        let query = settings.fold(self.client.query_raw(sql), |query, (name, value)| {
+            query.with_setting(name, value)
+        });
+        let answer = tokio::time::timeout(self.idle_timeout(), query.fetch_all()).await;
+        answer.unwrap_or(Err(clickhouse::error::Error::TimedOut))
+    }
+
     /// Returns how long to wait for the first bytes of an answer: a query sorts before it answers.
     pub(crate) fn first_timeout(&self) -> Duration {
         Duration::from_secs(self.config.max_execution_time_s) + self.idle_timeout()
@@ -130,40 +150,4 @@ impl ClickHouse {
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.config.idle_timeout_ms)
     }
-}
-
-fn settings(config: &ClickHouseConfig) -> Vec<(&'static str, String)> {
-    let mut settings = vec![
-        ("log_comment", "data export".to_owned()),
-        (
-            "max_execution_time",
-            config.max_execution_time_s.to_string(),
-        ),
-        ("max_block_size", config.max_block_rows.to_string()),
-        ("http_send_timeout", config.send_timeout_s.to_string()),
-        ("http_receive_timeout", config.send_timeout_s.to_string()),
-        (
-            "cancel_http_readonly_queries_on_client_close",
-            "1".to_owned(),
-        ),
-        // A profile may say `break`, which ends an answer early without a word.
-        ("result_overflow_mode", "throw".to_owned()),
-        ("timeout_overflow_mode", "throw".to_owned()),
-        ("read_overflow_mode", "throw".to_owned()),
-        ("sort_overflow_mode", "throw".to_owned()),
-        ("group_by_overflow_mode", "throw".to_owned()),
-    ];
-    if config.send_readonly {
-        settings.push(("readonly", "2".to_owned()));
-    }
-    if config.max_memory_usage_bytes > 0 {
-        settings.push((
-            "max_memory_usage",
-            config.max_memory_usage_bytes.to_string(),
-        ));
-    }
-    if config.max_threads > 0 {
-        settings.push(("max_threads", config.max_threads.to_string()));
-    }
-    settings
 }

@@ -17,9 +17,6 @@ pub struct ClickHouseConfig {
     /// The user's password; none for an account without one.
     #[serde(default)]
     pub password: SecretString,
-    /// Whether each query asks for `readonly = 2` by itself. False where the user's profile says
-    /// so already, since such a user may not set it again.
-    pub send_readonly: bool,
     /// How long to wait for the next bytes of a running answer, in milliseconds.
     pub idle_timeout_ms: u64,
     /// How long one query may run, in seconds. It includes the time that its rows wait for the

@@ -15,6 +15,9 @@ pub enum SourceError {
     /// it may quote values of the filter. The server's query log has it under the query's id.
     #[error("clickhouse threw exception {} {}", .0.code, .0.name)]
     Engine(Exception),
+    /// The profile of the user lets answers be short without a word.
+    #[error("the profile of the clickhouse user must say: {}", .0.join(", "))]
+    Unsafe(Vec<String>),
     /// Something between here and ClickHouse answered in its place.
     #[error("clickhouse answered in no way that it should: {0:.200}")]
     Answer(String),

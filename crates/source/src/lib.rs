@@ -24,6 +24,7 @@ mod predicate;
 mod preset;
 mod query;
 mod read;
+mod settings;
 mod sort;
 mod sql;
 mod value;

@@ -38,6 +38,9 @@ pub struct ClaimLoop {
     pub runner: Runner,
 }
 
+/// How long ClickHouse may take to say which settings count.
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl ClaimLoop {
     /// Claims and starts jobs until `stop`, then waits for those that run.
     ///
@@ -49,6 +52,9 @@ impl ClaimLoop {
         let ended = Arc::new(Notify::new());
         // Whether the job that is next must be alone in this process.
         let mut alone = false;
+        // The first look: whatever is wrong, jobs say so.
+        let clickhouse = &self.runner.pipeline.clickhouse;
+        let _ = tokio::time::timeout(SETTINGS_TIMEOUT, clickhouse.ping()).await;
         while !stop.is_cancelled() {
             self.pulse.beat();
             let slot = tokio::select! {
@@ -60,6 +66,14 @@ impl ClaimLoop {
                 }
                 () = stop.cancelled() => break,
             };
+            if !self.may_read().await {
+                drop(slot);
+                tokio::select! {
+                    () = tokio::time::sleep(self.poll_interval) => {}
+                    () = stop.cancelled() => {}
+                }
+                continue;
+            }
             let asked = Instant::now();
             match self.claim(self.slots.others_than(&slot)).await {
                 Ok(Claimed::Job(claim)) => {
@@ -98,6 +112,17 @@ impl ClaimLoop {
         }
         running.close();
         running.wait().await;
+    }
+
+    /// Tells whether jobs may be taken: not while ClickHouse's profile lets answers be short, since jobs
+    /// would fail that can wait.
+    async fn may_read(&self) -> bool {
+        let clickhouse = &self.runner.pipeline.clickhouse;
+        if clickhouse.missing_settings().is_empty() {
+            return true;
+        }
+        let asked = tokio::time::timeout(SETTINGS_TIMEOUT, clickhouse.ping()).await;
+        matches!(asked, Ok(Ok(())))
     }
 
     async fn claim(&self, busy: bool) -> Result<Claimed, StoreError> {

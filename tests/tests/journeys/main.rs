@@ -18,6 +18,7 @@ mod mail;
 mod metrics;
 mod parquet_files;
 mod platform;
+mod profiles;
 mod quotas;
 mod reference;
 mod requests;

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use source::SourceError;
 use store::StoreError;
 use tracing::warn;
 use utoipa::ToSchema;
@@ -46,7 +47,7 @@ pub(crate) struct Dependency {
     #[schema(value_type = u64)]
     latency_ms: u128,
     /// What an operator has to do, if that is known.
-    detail: Option<&'static str>,
+    detail: Option<String>,
 }
 
 impl Readiness {
@@ -116,6 +117,20 @@ pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
     (code, Json(readiness))
 }
 
+/// Says what an operator has to do about an error, without a host or a user.
+fn detail(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(StoreError::SchemaBehind(_)) = error.downcast_ref() {
+        return Some("The schema is behind: run migrate.".to_owned());
+    }
+    if let Some(SourceError::Unsafe(missing)) = error.downcast_ref() {
+        let missing = missing.join(", ");
+        return Some(format!(
+            "The profile of the ClickHouse user must say: {missing}."
+        ));
+    }
+    None
+}
+
 async fn check<E: Error + 'static>(
     name: &str,
     limit: Duration,
@@ -131,10 +146,7 @@ async fn check<E: Error + 'static>(
     if let Some(error) = error {
         warn!(dependency = name, error, "dependency is down");
     }
-    let detail = match error.and_then(<dyn Error>::downcast_ref) {
-        Some(StoreError::SchemaBehind(_)) => Some("The schema is behind: run migrate."),
-        _ => None,
-    };
+    let detail = error.and_then(detail);
     Dependency {
         detail,
         ..Dependency::new(error.is_none(), begin.elapsed().as_millis())

@@ -8,6 +8,7 @@ mod filters;
 mod order;
 mod plan;
 mod presets;
+mod profiles;
 mod resolve;
 mod support;
 mod values;

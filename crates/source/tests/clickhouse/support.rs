@@ -45,7 +45,7 @@ impl Database {
         let config = json!({
             "url": env.clickhouse_url, "database": database,
             "user": env.clickhouse_user, "password": env.clickhouse_password,
-            "send_readonly": true, "idle_timeout_ms": 30_000, "max_execution_time_s": 60,
+            "idle_timeout_ms": 30_000, "max_execution_time_s": 60,
             "max_memory_usage_bytes": 0, "max_threads": 0, "max_block_rows": 8_192,
             "send_timeout_s": 600,
         });

@@ -100,10 +100,12 @@ pub struct HttpConfig {
 pub struct AuthConfig {
     /// The secret of HS256 tokens, 32 bytes or more.
     pub hs256_secret: Option<SecretString>,
-    /// Where the issuer publishes its RS256, ES256 and `EdDSA` keys.
+    /// Where the issuer publishes its RS256, ES256 and Ed25519 keys.
     pub jwks_url: Option<Url>,
     /// How long fetched keys are used without asking again.
     pub jwks_cache_s: u64,
+    /// How long they are trusted when the issuer cannot be reached.
+    pub jwks_stale_s: u64,
     /// The shortest time between two fetches, whatever tokens name.
     pub jwks_refetch_s: u64,
     /// How long one fetch may take.

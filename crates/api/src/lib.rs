@@ -26,8 +26,8 @@ mod watch;
 
 pub use app::{App, SetupError};
 pub use auth::{
-    Admin, AuthError, AuthSetupError, Creator, Permission, Principal, Reader, Verifier,
-    WebhookOwner,
+    Admin, AuthError, AuthSetupError, Creator, InvalidToken, Permission, Principal, Reader,
+    Verifier, WebhookOwner,
 };
 pub use client::Client;
 pub use config::{AuthConfig, Config, EstimateConfig, HttpConfig, LimitsConfig, RateLimitConfig};

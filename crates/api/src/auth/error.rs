@@ -18,31 +18,48 @@ pub enum AuthError {
     Expired,
     /// The token is wrong in another way.
     #[error("the token is not valid")]
-    Invalid(#[source] jsonwebtoken::errors::Error),
-    /// The token is signed, but lacks a claim or has a wrong one.
-    #[error("the claim {0:?} is not a UUID")]
-    Claim(String),
-    /// The token has extensions that must be understood, and are not (RFC 7515, section 4.1.11).
-    #[error("the token has critical extensions")]
-    Critical,
-    /// No key of the issuer has the token's `kid`.
-    #[error("no key of the issuer fits the token")]
+    Invalid(#[from] InvalidToken),
+    /// Not exactly one key of the issuer fits the token.
+    #[error("no single key of the issuer fits the token")]
     UnknownKey,
     /// The caller is known, but may not do this.
     #[error("the token does not have the permission {0}")]
     Forbidden(Permission),
-    /// The keys of the issuer have not been fetched yet.
-    #[error("the keys of the issuer are not there")]
+    /// The keys of the issuer could not be fetched, or not for so long that they are not trusted.
+    #[error("there are no keys of the issuer that are trusted")]
     NoKeys,
 }
 
-impl From<jsonwebtoken::errors::Error> for AuthError {
-    fn from(error: jsonwebtoken::errors::Error) -> Self {
-        match error.kind() {
-            jsonwebtoken::errors::ErrorKind::ExpiredSignature => Self::Expired,
-            _ => Self::Invalid(error),
-        }
-    }
+/// What is wrong with a token.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidToken {
+    /// It is no signed JWT in compact form.
+    #[error("the token has not three parts")]
+    Parts,
+    /// A part of it is not in base64url.
+    #[error("a part is not in base64url")]
+    Encoding(#[from] base64::DecodeError),
+    /// The header cannot be read.
+    #[error("the header is no JSON object with an algorithm")]
+    Header(#[from] serde_json::Error),
+    /// The header has extensions that must be understood, and are not (RFC 7515, section 4.1.11).
+    #[error("the header has critical extensions")]
+    Critical,
+    /// The algorithm is unknown, or not that of the key.
+    #[error("the algorithm is not accepted")]
+    Algorithm,
+    /// The signature cannot be checked.
+    #[error("the signature cannot be checked")]
+    Unverifiable(#[from] jsonwebtoken::errors::Error),
+    /// The signature is wrong.
+    #[error("the signature is wrong")]
+    Signature,
+    /// The payload cannot be read.
+    #[error("the payload is no JSON object")]
+    Payload(#[source] serde_json::Error),
+    /// A claim is missing or wrong.
+    #[error("the claim {0:?} is missing or wrong")]
+    Claim(String),
 }
 
 impl From<AuthError> for Problem {
@@ -61,10 +78,7 @@ impl From<AuthError> for Problem {
                 "Bearer realm=\"export\", error=\"invalid_token\", \
                  error_description=\"the token has expired\"",
             ),
-            AuthError::Invalid(_)
-            | AuthError::Claim(_)
-            | AuthError::Critical
-            | AuthError::UnknownKey => (
+            AuthError::Invalid(_) | AuthError::UnknownKey => (
                 ProblemCode::TokenInvalid,
                 "The token is malformed, not signed by the issuer, or not meant for this service.",
                 "Bearer realm=\"export\", error=\"invalid_token\", \

@@ -1,70 +1,85 @@
-//! The public keys of the issuer (RFC 7517), fetched from its URL and kept.
+//! The public keys of the issuer, fetched from its URL and kept.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse,
-};
-use jsonwebtoken::{Algorithm, DecodingKey};
 use reqwest::Client;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::{info, warn};
 use url::Url;
 
 use crate::auth::AuthError;
+use crate::auth::key::VerificationKey;
+use crate::auth::key_set::{KeySet, KeySetError};
+use crate::auth::token::Token;
+use crate::config::AuthConfig;
 
-/// A public key and the one algorithm that it is for.
-pub(super) struct VerificationKey {
-    kid: Option<String>,
-    pub(super) decoding_key: DecodingKey,
-    pub(super) algorithm: Algorithm,
-}
+/// The largest set of keys that is read.
+const MAX_SET_BYTES: usize = 1024 * 1024;
 
 /// The keys of an issuer.
 ///
-/// They are fetched when first needed, when they are old, and when a token names a key that is
-/// not among them, but never more often than every `refetch`. When fetching fails, the keys that
-/// are there stay in use.
+/// They are fetched when first needed, when they are old, and when no key fits a token, but never
+/// more often than every `refetch`. When fetching fails, or brings no usable key, the keys that are
+/// there stay in use until they are `stale`.
 pub(super) struct Jwks {
     client: Client,
     url: Url,
     cache: Duration,
+    stale: Duration,
     refetch: Duration,
-    fetched: RwLock<Option<Fetched>>,
+    fetched: RwLock<Option<Arc<Fetched>>>,
     /// When the last fetch began; held while fetching, so that there is one at a time.
     attempted: Mutex<Option<Instant>>,
 }
 
-#[derive(Clone)]
 struct Fetched {
-    keys: Arc<[Arc<VerificationKey>]>,
+    keys: KeySet,
     at: Instant,
 }
 
+/// Why the keys could not be fetched.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error("the issuer did not answer as it should")]
+    Http(#[from] reqwest::Error),
+    #[error("the answer has more than {MAX_SET_BYTES} bytes")]
+    TooLarge,
+    #[error(transparent)]
+    Keys(#[from] KeySetError),
+}
+
 impl Jwks {
-    pub(super) fn new(
-        url: Url,
-        cache: Duration,
-        refetch: Duration,
-        timeout: Duration,
-    ) -> Result<Self, reqwest::Error> {
+    /// Prepares to fetch the keys from `url`.
+    ///
+    /// # Errors
+    ///
+    /// When the HTTP client cannot be made.
+    pub(super) fn new(url: Url, config: &AuthConfig) -> Result<Self, reqwest::Error> {
+        let timeout = Duration::from_millis(config.jwks_timeout_ms);
         Ok(Self {
             client: Client::builder().timeout(timeout).build()?,
             url,
-            cache,
-            refetch,
+            cache: Duration::from_secs(config.jwks_cache_s),
+            stale: Duration::from_secs(config.jwks_stale_s),
+            refetch: Duration::from_secs(config.jwks_refetch_s),
             fetched: RwLock::new(None),
             attempted: Mutex::new(None),
         })
     }
 
-    /// Finds the key that a token names; a token that names none fits an only key.
-    pub(super) async fn key(&self, kid: Option<&str>) -> Result<Arc<VerificationKey>, AuthError> {
-        if let Some(fetched) = self.fetched()
-            && let Some(key) = fetched.find(kid)
-        {
-            if fetched.at.elapsed() < self.cache {
+    /// Finds the key that fits a token.
+    ///
+    /// # Errors
+    ///
+    /// When no single key fits, or there are no keys that are still trusted.
+    pub(super) async fn key(&self, token: &Token<'_>) -> Result<Arc<VerificationKey>, AuthError> {
+        let known = self.trusted().and_then(|fetched| {
+            let key = fetched.keys.find(token)?;
+            Some((key, fetched.at))
+        });
+        if let Some((key, at)) = known {
+            if at.elapsed() < self.cache {
                 return Ok(key);
             }
             // Old keys are good enough while another request fetches.
@@ -75,82 +90,50 @@ impl Jwks {
         } else {
             self.fetch(self.attempted.lock().await).await;
         }
-        let fetched = self.fetched().ok_or(AuthError::NoKeys)?;
-        fetched.find(kid).ok_or(AuthError::UnknownKey)
+        let fetched = self.trusted().ok_or(AuthError::NoKeys)?;
+        fetched.keys.find(token).ok_or(AuthError::UnknownKey)
     }
 
-    fn fetched(&self) -> Option<Fetched> {
+    /// Returns the keys unless they are stale.
+    fn trusted(&self) -> Option<Arc<Fetched>> {
         let fetched = self.fetched.read().unwrap_or_else(PoisonError::into_inner);
-        fetched.clone()
+        let trusted = fetched
+            .as_ref()
+            .filter(|keys| keys.at.elapsed() < self.stale);
+        trusted.map(Arc::clone)
     }
 
-    async fn fetch(&self, mut attempted: tokio::sync::MutexGuard<'_, Option<Instant>>) {
+    async fn fetch(&self, mut attempted: MutexGuard<'_, Option<Instant>>) {
         if attempted.is_some_and(|at| at.elapsed() < self.refetch) {
             return;
         }
         *attempted = Some(Instant::now());
         match self.get().await {
-            Ok(set) => {
-                let keys: Arc<[_]> = set.keys.iter().filter_map(usable).map(Arc::new).collect();
-                info!(keys = keys.len(), "fetched the keys of the issuer");
-                let fetched = Fetched {
+            Ok((keys, unusable)) => {
+                info!(keys = keys.len(), unusable, "fetched the issuer's keys");
+                let fetched = Arc::new(Fetched {
                     keys,
                     at: Instant::now(),
-                };
+                });
                 *self.fetched.write().unwrap_or_else(PoisonError::into_inner) = Some(fetched);
             }
             Err(error) => warn!(
                 error = &error as &dyn std::error::Error,
-                "could not fetch the keys of the issuer"
+                "fetching the issuer's keys failed"
             ),
         }
     }
 
-    async fn get(&self) -> Result<JwkSet, reqwest::Error> {
+    async fn get(&self) -> Result<(KeySet, usize), FetchError> {
         let response = self.client.get(self.url.clone()).send().await?;
-        response.error_for_status()?.json().await
-    }
-}
-
-impl Fetched {
-    fn find(&self, kid: Option<&str>) -> Option<Arc<VerificationKey>> {
-        match (kid, &*self.keys) {
-            (Some(kid), keys) => {
-                let named = |key: &&Arc<VerificationKey>| key.kid.as_deref() == Some(kid);
-                keys.iter().find(named).cloned()
+        let mut response = response.error_for_status()?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await? {
+            if body.len() + chunk.len() > MAX_SET_BYTES {
+                return Err(FetchError::TooLarge);
             }
-            (None, [only]) => Some(Arc::clone(only)),
-            (None, _) => None,
+            body.extend_from_slice(&chunk);
         }
+        Ok(KeySet::parse(&body)?)
     }
-}
-
-/// Takes the keys that verify RS256, ES256 or `EdDSA`; a set may hold others too.
-fn usable(jwk: &Jwk) -> Option<VerificationKey> {
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
-        }
-        _ => return None,
-    };
-    let common = &jwk.common;
-    let for_signatures = !matches!(
-        common.public_key_use,
-        Some(PublicKeyUse::Encryption | PublicKeyUse::Other(_))
-    );
-    let same_algorithm = common
-        .key_algorithm
-        .is_none_or(|stated| stated == KeyAlgorithm::from(algorithm));
-    if !for_signatures || !same_algorithm {
-        return None;
-    }
-    Some(VerificationKey {
-        kid: common.key_id.clone(),
-        decoding_key: DecodingKey::from_jwk(jwk).ok()?,
-        algorithm,
-    })
 }

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::auth::AuthSetupError;
+use crate::auth::claims::Claims;
 use crate::config::AuthConfig;
 
 /// What a caller may do.
@@ -101,11 +102,11 @@ impl Grants {
 
     /// Returns what a token permits. The claim is an array of names, or a text with spaces between
     /// them as OAuth's `scope` is (RFC 6749, section 3.3); names of other services mean nothing.
-    pub(super) fn of(&self, claims: &Map<String, Value>) -> Permissions {
+    pub(super) fn of(&self, claims: &Claims) -> Permissions {
         let Some(claim) = &self.claim else {
             return Permissions::from_iter(Permission::OF_A_MEMBER);
         };
-        match claims.get(claim) {
+        match claims.find(claim) {
             Some(Value::Array(names)) => names
                 .iter()
                 .filter_map(Value::as_str)
@@ -135,6 +136,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::{Grants, Permission};
+    use crate::auth::claims::Claims;
 
     fn allowed(claim: Option<&str>, claims: &Value) -> Vec<Permission> {
         let roles = [
@@ -145,7 +147,7 @@ mod tests {
             claim: claim.map(str::to_owned),
             roles: HashMap::from(roles.map(|(name, permissions)| (name.to_owned(), permissions))),
         };
-        let permissions = grants.of(claims.as_object().unwrap());
+        let permissions = grants.of(&Claims::parse(claims.to_string().as_bytes()).unwrap());
         let all = Permission::ALL.into_iter();
         all.filter(|permission| permissions.allow(*permission))
             .collect()

@@ -3,15 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use domain::{OrganizationId, UserId};
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
+use domain::{Clock, SystemClock, UserId};
 use secrecy::ExposeSecret;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use uuid::Uuid;
 
+use crate::auth::claims::{Claims, Rules};
 use crate::auth::jwks::Jwks;
+use crate::auth::key::VerificationKey;
 use crate::auth::permission::Grants;
-use crate::auth::{AuthError, Principal};
+use crate::auth::token::Token;
+use crate::auth::{AuthError, InvalidToken, Principal};
 use crate::config::AuthConfig;
 
 /// An HMAC key shorter than its hash is weaker than the hash (RFC 7518, section 3.2).
@@ -31,6 +33,9 @@ pub enum AuthSetupError {
     /// Tokens would live on long after their end.
     #[error("leeway_s must be at most {MAX_LEEWAY_S}")]
     Leeway,
+    /// Keys would be in use, but not trusted.
+    #[error("jwks_stale_s must be at least jwks_cache_s")]
+    Stale,
     /// There is nowhere to find the roles.
     #[error("roles need permissions_claim")]
     RolesOfNoClaim,
@@ -42,14 +47,14 @@ pub enum AuthSetupError {
 /// Tells who is calling by the token.
 pub struct Verifier {
     keys: Keys,
-    validation: Validation,
+    rules: Rules,
     organization_claim: String,
     grants: Grants,
 }
 
 /// Where the key and, with it, the algorithm come from; never from the token's header.
 enum Keys {
-    Hs256(DecodingKey),
+    Hs256(VerificationKey),
     Jwks(Jwks),
 }
 
@@ -58,11 +63,13 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// When not exactly one method is configured, the secret is too short, the leeway too long, or
-    /// there are roles, but no claim to find them in.
+    /// When not exactly one method is configured, or a value makes no sense.
     pub fn new(config: &AuthConfig) -> Result<Self, AuthSetupError> {
         if config.leeway_s > MAX_LEEWAY_S {
             return Err(AuthSetupError::Leeway);
+        }
+        if config.jwks_stale_s < config.jwks_cache_s {
+            return Err(AuthSetupError::Stale);
         }
         let keys = match (&config.hs256_secret, &config.jwks_url) {
             (Some(secret), None) => {
@@ -70,19 +77,18 @@ impl Verifier {
                 if secret.len() < MIN_SECRET_BYTES {
                     return Err(AuthSetupError::ShortSecret);
                 }
-                Keys::Hs256(DecodingKey::from_secret(secret))
+                Keys::Hs256(VerificationKey::hs256(secret))
             }
-            (None, Some(url)) => Keys::Jwks(Jwks::new(
-                url.clone(),
-                Duration::from_secs(config.jwks_cache_s),
-                Duration::from_secs(config.jwks_refetch_s),
-                Duration::from_millis(config.jwks_timeout_ms),
-            )?),
+            (None, Some(url)) => Keys::Jwks(Jwks::new(url.clone(), config)?),
             (None, None) | (Some(_), Some(_)) => return Err(AuthSetupError::OneMethod),
         };
         Ok(Self {
             keys,
-            validation: validation(config),
+            rules: Rules {
+                issuer: config.issuer.clone(),
+                audience: config.audience.clone(),
+                leeway: Duration::from_secs(config.leeway_s),
+            },
             organization_claim: config.organization_claim.clone(),
             grants: Grants::new(config)?,
         })
@@ -92,37 +98,19 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// When the token is not valid, or the keys of its issuer could never be fetched.
+    /// When the token is not valid, or there are no keys of its issuer
+    /// that are trusted.
     pub async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
-        match &self.keys {
-            Keys::Hs256(key) => self.check(token, key, Algorithm::HS256),
-            Keys::Jwks(jwks) => {
-                let kid = decode_header(token)?.kid;
-                let key = jwks.key(kid.as_deref()).await?;
-                self.check(token, &key.decoding_key, key.algorithm)
-            }
-        }
-    }
-
-    fn check(
-        &self,
-        token: &str,
-        key: &DecodingKey,
-        algorithm: Algorithm,
-    ) -> Result<Principal, AuthError> {
-        let mut validation = self.validation.clone();
-        validation.algorithms = vec![algorithm];
-        let token = decode::<Map<String, Value>>(token, key, &validation)?;
-        if token.header.crit.is_some() {
-            return Err(AuthError::Critical);
-        }
+        let token = Token::parse(token)?;
+        let claims = match &self.keys {
+            Keys::Hs256(key) => token.verify(key)?,
+            Keys::Jwks(jwks) => token.verify(&*jwks.key(&token).await?)?,
+        };
+        self.rules.check(&claims, SystemClock.now())?;
         Ok(Principal {
-            user: UserId::from(uuid_claim(&token.claims, "sub")?),
-            organization: OrganizationId::from(uuid_claim(
-                &token.claims,
-                &self.organization_claim,
-            )?),
-            permissions: self.grants.of(&token.claims),
+            user: UserId::from(uuid(&claims, "sub")?),
+            organization: uuid(&claims, &self.organization_claim)?.into(),
+            permissions: self.grants.of(&claims),
         })
     }
 }
@@ -133,32 +121,10 @@ impl fmt::Debug for Verifier {
     }
 }
 
-fn validation(config: &AuthConfig) -> Validation {
-    let mut validation = Validation {
-        leeway: config.leeway_s,
-        validate_nbf: true,
-        ..Validation::default()
-    };
-    let mut required = vec!["exp", "sub"];
-    if let Some(issuer) = &config.issuer {
-        validation.set_issuer(&[issuer]);
-        required.push("iss");
-    }
-    match &config.audience {
-        Some(audience) => {
-            validation.set_audience(&[audience]);
-            required.push("aud");
-        }
-        None => validation.validate_aud = false,
-    }
-    validation.set_required_spec_claims(&required);
-    validation
-}
-
-fn uuid_claim(claims: &Map<String, Value>, name: &str) -> Result<Uuid, AuthError> {
+fn uuid(claims: &Claims, name: &str) -> Result<Uuid, InvalidToken> {
     claims
-        .get(name)
+        .find(name)
         .and_then(Value::as_str)
         .and_then(|text| text.parse().ok())
-        .ok_or_else(|| AuthError::Claim(name.to_owned()))
+        .ok_or_else(|| InvalidToken::Claim(name.to_owned()))
 }

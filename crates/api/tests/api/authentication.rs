@@ -84,6 +84,39 @@ async fn a_token_must_be_signed_and_meant_for_this_service() {
 }
 
 #[tokio::test]
+async fn a_token_of_any_size_is_answered_with_a_problem() {
+    let app = TestApp::start().await;
+    // As much as the headers of a request can hold, about.
+    let much = "x".repeat(11_000);
+    let large = hs256(&with(&app, "picture", json!(much)));
+    ask(&app, &large).await.assert_problem(404, "not_found");
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let good = app.token();
+    let (_, rest) = good.split_once('.').unwrap();
+    let (nested, many) = ("[".repeat(11_000), "{\"a\":".repeat(1_800));
+    for header in [
+        format!(r#"{{"alg":"HS256","kid":"{much}"}}"#),
+        format!(r#"{{"alg":"{much}"}}"#),
+        format!(r#"{{"alg":"HS256","x5c":{nested}"#),
+        nested,
+        many,
+    ] {
+        let token = format!("{}.{rest}", part(&header));
+        let answer = ask(&app, &token).await;
+        answer.assert_problem(401, "token_invalid");
+        assert!(answer.body.to_string().len() < 1000);
+    }
+    let header = part(r#"{"alg":"HS256"}"#);
+    for token in [
+        format!("{header}.{much}.AA"),
+        format!("{header}.e30.{much}"),
+        ".".repeat(11_000),
+    ] {
+        ask(&app, &token).await.assert_problem(401, "token_invalid");
+    }
+}
+
+#[tokio::test]
 async fn no_other_signature_will_do() {
     let app = TestApp::start().await;
     let claims = claims(app.user, app.organization);
@@ -179,6 +212,13 @@ async fn a_service_that_could_let_anybody_in_does_not_start() {
     assert_eq!(
         refusal(Some("only 31 bytes, which is too few"), None).await,
         says("auth: hs256_secret must have at least 32 bytes")
+    );
+    let mut config = TestApp::builder().await.config;
+    config.auth.jwks_stale_s = config.auth.jwks_cache_s - 1;
+    let refusal = App::new(&config, "test", &Shutdown::default()).await.err();
+    assert_eq!(
+        refusal.expect("it does not start").to_string(),
+        says("auth: jwks_stale_s must be at least jwks_cache_s")
     );
 }
 

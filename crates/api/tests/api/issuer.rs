@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, crypto, encode};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PublicKeyData};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -83,6 +83,14 @@ impl SigningKey {
         self.sign_under(&Header::new(self.algorithm), claims)
     }
 
+    /// Signs a token with a header that the library does not know.
+    pub(crate) fn sign_raw(&self, header: &Value, claims: &Value) -> String {
+        let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
+        let signed = format!("{}.{}", part(header), part(claims));
+        let signature = crypto::sign(signed.as_bytes(), &self.key, self.algorithm).unwrap();
+        format!("{signed}.{signature}")
+    }
+
     /// Signs a token with a header of one's own.
     pub(crate) fn sign_under(&self, header: &Header, claims: &Value) -> String {
         encode(header, claims, &self.key).unwrap()
@@ -124,7 +132,12 @@ impl Issuer {
     /// Publishes these keys from now on.
     pub(crate) fn publish(&self, keys: &[&SigningKey]) {
         let keys: Vec<_> = keys.iter().map(|key| &key.public).collect();
-        *self.shared.answer.lock().unwrap() = (StatusCode::OK, json!({ "keys": keys }));
+        self.publish_set(json!({ "keys": keys }));
+    }
+
+    /// Publishes this set from now on.
+    pub(crate) fn publish_set(&self, set: Value) {
+        *self.shared.answer.lock().unwrap() = (StatusCode::OK, set);
     }
 
     /// Answers with an error from now on.

@@ -114,12 +114,14 @@ pub struct AuthConfig {
     pub issuer: Option<String>,
     /// The `aud` that a token must have; any when there is none.
     pub audience: Option<String>,
-    /// The name of the claim that holds the organization.
+    /// The name or path of the claim that holds the user.
+    pub user_claim: String,
+    /// The name or path of the claim that holds the organization.
     pub organization_claim: String,
-    /// The name of the claim that holds permissions or roles; without one everybody may do what
-    /// concerns nobody else.
-    pub permissions_claim: Option<String>,
-    /// What the roles that the claim may name are permitted to do.
+    /// The names or paths of the claims that hold permissions or roles; without any everybody may
+    /// do what concerns nobody else.
+    pub permissions_claims: Vec<String>,
+    /// What the roles that the claims may name are permitted to do.
     pub roles: HashMap<String, Vec<Permission>>,
     /// How far the clocks of the issuer and of this machine may be apart.
     pub leeway_s: u64,

@@ -21,7 +21,7 @@ const CONFIG: &str = include_str!("check_api/schemathesis.toml");
 /// So that nothing is left out: permissions, webhooks, links of the service, and the headers of a rate
 /// limit that is never reached.
 const KEYS: &[(&str, &str)] = &[
-    ("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope"),
+    ("EXPORT__AUTH__PERMISSIONS_CLAIMS", r#"["scope"]"#),
     (
         "EXPORT__NOTIFY__WEBHOOK_SECRETS",
         r#"["only for this check, never in production"]"#,

@@ -5,7 +5,7 @@ use e2e::{ADMIN, MEMBER, World};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-pub(crate) const BY_SCOPE: (&str, &str) = ("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope");
+pub(crate) const BY_SCOPE: (&str, &str) = ("EXPORT__AUTH__PERMISSIONS_CLAIMS", r#"["scope"]"#);
 
 #[tokio::test]
 async fn an_admin_sees_what_a_member_exports_and_a_colleague_does_not() -> Result<()> {

@@ -14,7 +14,7 @@ async fn the_link_in_the_mail_leads_to_the_file_until_it_is_revoked() -> Result<
     let port = free_port()?;
     let base = format!("http://127.0.0.1:{port}");
     let public_url = ("EXPORT__HTTP__PUBLIC_URL", &*base);
-    let by_scope = ("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope");
+    let by_scope = ("EXPORT__AUTH__PERMISSIONS_CLAIMS", r#"["scope"]"#);
     let api = world.api_at(port, &[public_url, by_scope]).await?;
     let _worker = world.worker(&[public_url]).await?;
     let body = json!({"options": {"notify": {"link": "service"}}});

@@ -217,7 +217,7 @@ async fn a_schedule_that_fails_holds_up_no_other_and_comes_when_that_is_mended()
 async fn a_schedule_of_a_user_who_is_gone_says_so() -> Result<()> {
     let world = World::new().await?;
     let api = world
-        .api(&[("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope")])
+        .api(&[("EXPORT__AUTH__PERMISSIONS_CLAIMS", r#"["scope"]"#)])
         .await?;
     let _worker = world.worker(&[]).await?;
     let id = made(&api, &daily()).await?;

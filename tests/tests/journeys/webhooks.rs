@@ -22,7 +22,7 @@ const OPEN: [(&str, &str); 3] = [
         r#"["only for the journeys, never in production"]"#,
     ),
     ("EXPORT__NOTIFY__WEBHOOK_ALLOW", r#"["127.0.0.0/8"]"#),
-    ("EXPORT__AUTH__PERMISSIONS_CLAIM", "scope"),
+    ("EXPORT__AUTH__PERMISSIONS_CLAIMS", r#"["scope"]"#),
 ];
 
 /// A world in which somebody listens.

@@ -19,14 +19,26 @@ impl Claims {
     ///
     /// When it is no JSON object.
     pub(super) fn parse(payload: &[u8]) -> Result<Self, InvalidToken> {
-        let claims = serde_json::from_slice(payload).map_err(InvalidToken::Payload)?;
+        let claims = serde_json::from_slice(payload).map_err(|_| InvalidToken::Payload)?;
         Ok(Self(claims))
     }
 
-    /// Finds a claim by its name.
+    /// Finds a claim by its name, or by a path such as `realm_access.roles`.
+    ///
+    /// Names can hold dots, so the whole name is looked for first. Then each beginning of it that
+    /// names an object, the longest first, and in there the rest in the same way.
     pub(super) fn find(&self, name: &str) -> Option<&Value> {
-        self.0.get(name)
+        find(&self.0, name)
     }
+}
+
+fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    object.get(name).or_else(|| {
+        name.rmatch_indices('.').find_map(|(dot, _)| {
+            let (beginning, rest) = name.split_at(dot);
+            find(object.get(beginning)?.as_object()?, rest.strip_prefix('.')?)
+        })
+    })
 }
 
 /// What the claims of a valid token must say.
@@ -41,7 +53,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// Tells whether the token is valid.
+    /// Returns for how long the token is still valid.
     ///
     /// # Errors
     ///
@@ -91,6 +103,47 @@ mod tests {
     use super::{Claims, Rules};
 
     const NOW: i64 = 1_800_000_000;
+
+    fn found(claims: &Value, name: &str) -> Value {
+        let claims = Claims::parse(claims.to_string().as_bytes()).unwrap();
+        claims.find(name).cloned().unwrap_or(json!("nothing"))
+    }
+
+    #[test]
+    fn a_claim_is_found_by_its_name_or_its_path() {
+        let keycloak = json!({
+            "realm_access": { "roles": ["viewer"] },
+            "resource_access": { "export.api": { "roles": ["owner"] }, "export": 7 },
+        });
+        assert_eq!(found(&keycloak, "realm_access.roles"), json!(["viewer"]));
+        let name = "resource_access.export.api.roles";
+        assert_eq!(found(&keycloak, name), json!(["owner"]), "a dot in between");
+        for name in [
+            "roles",
+            "realm_access.role",
+            "realm_access.roles.0",
+            "realm_access.",
+            ".realm_access",
+            "realm_access..roles",
+            "",
+        ] {
+            assert_eq!(found(&keycloak, name), "nothing", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_whole_name_goes_before_a_path_and_a_long_name_before_a_short_one() {
+        let url = "https://example.com/roles";
+        assert_eq!(found(&json!({ url: ["a"] }), url), json!(["a"]));
+        let both = json!({ "a.b.c": 1, "a.b": { "c": 2 }, "a": { "b": { "c": 3 }, "b.c": 4 } });
+        assert_eq!(found(&both, "a.b.c"), 1);
+        let both = json!({ "a.b": { "c": 2 }, "a": { "b": { "c": 3 }, "b.c": 4 } });
+        assert_eq!(found(&both, "a.b.c"), 2);
+        let both = json!({ "a.b": { "d": 2 }, "a": { "b": { "c": 3 }, "b.c": 4 } });
+        assert_eq!(found(&both, "a.b.c"), 4, "what the longest name lacks");
+        let null = json!({ "a.b": null, "a": { "b": 1 } });
+        assert_eq!(found(&null, "a.b"), Value::Null);
+    }
 
     fn left(claims: &Value) -> Result<Duration, String> {
         let rules = Rules {

@@ -22,6 +22,9 @@ pub enum AuthError {
     /// Not exactly one key of the issuer fits the token.
     #[error("no single key of the issuer fits the token")]
     UnknownKey,
+    /// The token is valid, but the claim names no organization.
+    #[error("the claim {0:?} names no organization")]
+    NoOrganization(String),
     /// The caller is known, but may not do this.
     #[error("the token does not have the permission {0}")]
     Forbidden(Permission),
@@ -39,9 +42,9 @@ pub enum InvalidToken {
     /// A part of it is not in base64url.
     #[error("a part is not in base64url")]
     Encoding(#[from] base64::DecodeError),
-    /// The header cannot be read.
+    /// The header cannot be read. Why is not kept: it would quote what anybody has sent.
     #[error("the header is no JSON object with an algorithm")]
-    Header(#[from] serde_json::Error),
+    Header,
     /// The header has extensions that must be understood, and are not (RFC 7515, section 4.1.11).
     #[error("the header has critical extensions")]
     Critical,
@@ -54,39 +57,49 @@ pub enum InvalidToken {
     /// The signature is wrong.
     #[error("the signature is wrong")]
     Signature,
-    /// The payload cannot be read.
+    /// The payload cannot be read. Why is not kept: it would quote the claims.
     #[error("the payload is no JSON object")]
-    Payload(#[source] serde_json::Error),
+    Payload,
     /// A claim is missing or wrong.
     #[error("the claim {0:?} is missing or wrong")]
     Claim(String),
 }
 
 impl From<AuthError> for Problem {
-    /// Says which of five things is wrong. What exactly is wrong with a token stays in the log:
+    /// Says which of six things is wrong. What exactly is wrong with a token stays in the log:
     /// it would help nobody but a forger.
     fn from(error: AuthError) -> Self {
         let (code, detail, challenge) = match error {
             AuthError::Missing => (
                 ProblemCode::TokenMissing,
-                "Send a token as \"Authorization: Bearer …\".",
+                "Send a token as \"Authorization: Bearer …\".".to_owned(),
                 "Bearer realm=\"export\"",
             ),
             AuthError::Expired => (
                 ProblemCode::TokenExpired,
-                "Get a new token and try again.",
+                "Get a new token and try again.".to_owned(),
                 "Bearer realm=\"export\", error=\"invalid_token\", \
                  error_description=\"the token has expired\"",
             ),
             AuthError::Invalid(_) | AuthError::UnknownKey => (
                 ProblemCode::TokenInvalid,
-                "The token is malformed, not signed by the issuer, or not meant for this service.",
+                "The token is malformed, not signed by the issuer, or not meant for this service."
+                    .to_owned(),
                 "Bearer realm=\"export\", error=\"invalid_token\", \
                  error_description=\"the token is not valid\"",
             ),
+            AuthError::NoOrganization(ref claim) => (
+                ProblemCode::OrganizationMissing,
+                format!(
+                    "Your token names no organization in its claim \"{claim}\". Join an \
+                     organization, or ask an administrator to add you to one, then get a new token."
+                ),
+                "Bearer realm=\"export\", error=\"insufficient_scope\", \
+                 error_description=\"the token names no organization\"",
+            ),
             AuthError::Forbidden(permission) => (
                 ProblemCode::PermissionMissing,
-                permission.missing(),
+                permission.missing().to_owned(),
                 "Bearer realm=\"export\", error=\"insufficient_scope\", \
                  error_description=\"the token does not have the permission\"",
             ),

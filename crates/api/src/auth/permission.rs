@@ -80,7 +80,8 @@ impl FromIterator<Permission> for Permissions {
 
 /// How permissions are read from a token.
 pub(super) struct Grants {
-    claim: Option<String>,
+    /// The claims that may hold names; without any everybody is a member.
+    claims: Vec<String>,
     roles: HashMap<String, Vec<Permission>>,
 }
 
@@ -91,32 +92,36 @@ impl Grants {
     ///
     /// When there are roles, but no claim to find them in.
     pub(super) fn new(config: &AuthConfig) -> Result<Self, AuthSetupError> {
-        if config.permissions_claim.is_none() && !config.roles.is_empty() {
+        if config.permissions_claims.is_empty() && !config.roles.is_empty() {
             return Err(AuthSetupError::RolesOfNoClaim);
         }
         Ok(Self {
-            claim: config.permissions_claim.clone(),
+            claims: config.permissions_claims.clone(),
             roles: config.roles.clone(),
         })
     }
 
-    /// Returns what a token permits. The claim is an array of names, or a text with spaces between
-    /// them as OAuth's `scope` is (RFC 6749, section 3.3); names of other services mean nothing.
+    /// Returns what a token permits: what its claims permit together.
     pub(super) fn of(&self, claims: &Claims) -> Permissions {
-        let Some(claim) = &self.claim else {
+        if self.claims.is_empty() {
             return Permissions::from_iter(Permission::OF_A_MEMBER);
-        };
-        match claims.find(claim) {
-            Some(Value::Array(names)) => names
-                .iter()
-                .filter_map(Value::as_str)
-                .flat_map(|name| self.named(name))
-                .collect(),
-            Some(Value::String(names)) => {
-                names.split(' ').flat_map(|name| self.named(name)).collect()
-            }
-            _ => Permissions::default(),
         }
+        let values = self.claims.iter().filter_map(|name| claims.find(name));
+        values.flat_map(|value| self.in_claim(value)).collect()
+    }
+
+    /// Returns what a claim permits. It is an array of names, or a text with spaces between them as
+    /// OAuth's `scope` is (RFC 6749, section 3.3); names of other services mean nothing.
+    fn in_claim(&self, value: &Value) -> Vec<Permission> {
+        let names: Vec<_> = match value {
+            Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+            Value::String(names) => names.split(' ').collect(),
+            _ => Vec::new(),
+        };
+        names
+            .into_iter()
+            .flat_map(|name| self.named(name))
+            .collect()
     }
 
     /// Returns what a name stands for: a permission, or those of a role.
@@ -138,13 +143,13 @@ mod tests {
     use super::{Grants, Permission};
     use crate::auth::claims::Claims;
 
-    fn allowed(claim: Option<&str>, claims: &Value) -> Vec<Permission> {
+    fn allowed(names: &[&str], claims: &Value) -> Vec<Permission> {
         let roles = [
             ("viewer", vec![Permission::Read]),
             ("on call", vec![Permission::Create, Permission::Read]),
         ];
         let grants = Grants {
-            claim: claim.map(str::to_owned),
+            claims: names.iter().map(|name| (*name).to_owned()).collect(),
             roles: HashMap::from(roles.map(|(name, permissions)| (name.to_owned(), permissions))),
         };
         let permissions = grants.of(&Claims::parse(claims.to_string().as_bytes()).unwrap());
@@ -157,12 +162,12 @@ mod tests {
     fn without_a_claim_everybody_is_a_member() {
         let everything = json!({ "scope": "export:admin" });
         let no_admin = [Permission::Create, Permission::Read, Permission::Webhooks];
-        assert_eq!(allowed(None, &everything), no_admin);
+        assert_eq!(allowed(&[], &everything), no_admin);
     }
 
     #[test]
     fn permissions_and_roles_are_found_in_both_forms() {
-        let scope = |value: Value| allowed(Some("scope"), &json!({ "scope": value }));
+        let scope = |value: Value| allowed(&["scope"], &json!({ "scope": value }));
         assert_eq!(scope(json!("openid export:read")), [Permission::Read]);
         assert_eq!(scope(json!(["export:create", 7])), [Permission::Create]);
         assert_eq!(scope(json!(["viewer", "export:create"])).len(), 2);
@@ -183,8 +188,23 @@ mod tests {
             json!(["export:read export:create"]),
         ] {
             let claims = json!({ "scope": value });
-            assert_eq!(allowed(Some("scope"), &claims), [], "{claims}");
+            assert_eq!(allowed(&["scope"], &claims), [], "{claims}");
         }
-        assert_eq!(allowed(Some("scope"), &json!({})), []);
+        assert_eq!(allowed(&["scope"], &json!({})), []);
+    }
+
+    #[test]
+    fn several_claims_permit_together_what_each_does() {
+        let both = ["permissions", "realm_access.roles"];
+        let claims = json!({
+            "permissions": ["export:create"], "realm_access": { "roles": ["viewer"] },
+        });
+        let permissions = [Permission::Create, Permission::Read];
+        assert_eq!(allowed(&both, &claims), permissions);
+        let one = json!({ "realm_access": { "roles": ["viewer"] } });
+        assert_eq!(allowed(&both, &one), [Permission::Read]);
+        let flat = json!({ "realm_access.roles": "viewer", "permissions": null });
+        assert_eq!(allowed(&both, &flat), [Permission::Read]);
+        assert_eq!(allowed(&both, &json!({ "scope": "export:admin" })), []);
     }
 }

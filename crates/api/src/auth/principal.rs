@@ -5,6 +5,7 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use domain::{OrganizationId, UserId};
 use store::jobs::Scope;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::auth::permission::Permissions;
@@ -19,6 +20,8 @@ pub struct Principal {
     pub user: UserId,
     /// The organization.
     pub organization: OrganizationId,
+    /// When the token ends, and with it whatever still answers the request.
+    pub expires: Instant,
     pub(super) permissions: Permissions,
 }
 

@@ -40,7 +40,8 @@ impl<'a> Token<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, InvalidToken> {
         let (signed, signature) = text.rsplit_once('.').ok_or(InvalidToken::Parts)?;
         let (header, payload) = signed.split_once('.').ok_or(InvalidToken::Parts)?;
-        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header)?)?;
+        let header: Header = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header)?)
+            .map_err(|_| InvalidToken::Header)?;
         if header.crit.is_some() {
             return Err(InvalidToken::Critical);
         }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use domain::{Clock, SystemClock, UserId};
+use domain::{Clock, OrganizationId, SystemClock, UserId};
 use secrecy::ExposeSecret;
 use serde_json::Value;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::auth::claims::{Claims, Rules};
@@ -37,17 +38,21 @@ pub enum AuthSetupError {
     #[error("jwks_stale_s must be at least jwks_cache_s")]
     Stale,
     /// There is nowhere to find the roles.
-    #[error("roles need permissions_claim")]
+    #[error("roles need permissions_claims")]
     RolesOfNoClaim,
     /// The client that fetches keys cannot be made.
     #[error("the client for jwks_url cannot be made")]
     Client(#[from] reqwest::Error),
 }
 
+/// The longest that a token is taken to be valid for.
+const MAX_LIFETIME: Duration = Duration::from_hours(24 * 365);
+
 /// Tells who is calling by the token.
 pub struct Verifier {
     keys: Keys,
     rules: Rules,
+    user_claim: String,
     organization_claim: String,
     grants: Grants,
 }
@@ -89,6 +94,7 @@ impl Verifier {
                 audience: config.audience.clone(),
                 leeway: Duration::from_secs(config.leeway_s),
             },
+            user_claim: config.user_claim.clone(),
             organization_claim: config.organization_claim.clone(),
             grants: Grants::new(config)?,
         })
@@ -98,7 +104,7 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// When the token is not valid, or there are no keys of its issuer
+    /// When the token is not valid or names no organization, or there are no keys of its issuer
     /// that are trusted.
     pub async fn verify(&self, token: &str) -> Result<Principal, AuthError> {
         let token = Token::parse(token)?;
@@ -106,12 +112,23 @@ impl Verifier {
             Keys::Hs256(key) => token.verify(key)?,
             Keys::Jwks(jwks) => token.verify(&*jwks.key(&token).await?)?,
         };
-        self.rules.check(&claims, SystemClock.now())?;
+        let left = self.rules.check(&claims, SystemClock.now())?;
         Ok(Principal {
-            user: UserId::from(uuid(&claims, "sub")?),
-            organization: uuid(&claims, &self.organization_claim)?.into(),
+            user: UserId::from(uuid(&claims, &self.user_claim)?),
+            organization: self.organization(&claims)?,
+            expires: Instant::now() + left.min(MAX_LIFETIME),
             permissions: self.grants.of(&claims),
         })
+    }
+
+    /// Finds the organization. Users without one have tokens, too: the claim is missing then, or
+    /// has no value.
+    fn organization(&self, claims: &Claims) -> Result<OrganizationId, AuthError> {
+        let value = claims.find(&self.organization_claim);
+        if value.is_none_or(|value| value.is_null() || value == "") {
+            return Err(AuthError::NoOrganization(self.organization_claim.clone()));
+        }
+        Ok(uuid(claims, &self.organization_claim)?.into())
     }
 }
 

@@ -20,6 +20,7 @@ const WITH_TOKEN: &[ProblemCode] = &[
     ProblemCode::TokenMissing,
     ProblemCode::TokenInvalid,
     ProblemCode::TokenExpired,
+    ProblemCode::OrganizationMissing,
     ProblemCode::PermissionMissing,
     ProblemCode::RateLimited,
 ];

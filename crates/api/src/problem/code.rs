@@ -51,6 +51,8 @@ problem_codes! {
     TokenExpired = "token_expired", UNAUTHORIZED, "The bearer token has expired.";
     /// The token is valid, but the platform does not know its user or organization.
     UnknownPrincipal = "unknown_principal", FORBIDDEN, "The user or the organization is not known.";
+    /// The token is valid, but names no organization (`auth.organization_claim`).
+    OrganizationMissing = "organization_missing", FORBIDDEN, "The token names no organization.";
     /// The token is valid, but does not have the permission that the call needs.
     PermissionMissing = "permission_missing", FORBIDDEN, "The call is not permitted.";
     /// There is no such path.

@@ -22,7 +22,7 @@ pub(crate) const ADMIN: &str = "export:admin";
 async fn start() -> TestApp {
     let builder = TestApp::builder().await;
     builder
-        .with(|config| config.auth.permissions_claim = Some("scope".to_owned()))
+        .with(|config| config.auth.permissions_claims = vec!["scope".to_owned()])
         .start()
         .await
 }
@@ -139,7 +139,7 @@ async fn made(app: &TestApp, path: &str) -> Uuid {
 #[tokio::test]
 async fn members_reach_what_is_their_own_and_admins_what_is_the_organizations() {
     let builder = TestApp::builder().await.with(|config| {
-        config.auth.permissions_claim = Some("scope".to_owned());
+        config.auth.permissions_claims = vec!["scope".to_owned()];
         config.limits.max_schedules = 1_000;
     });
     let app = builder.start().await;
@@ -266,7 +266,7 @@ async fn members_reach_their_own_schedules_and_admins_the_organizations() {
 #[tokio::test]
 async fn roles_stand_for_permissions() {
     let builder = TestApp::builder().await.with(|config| {
-        config.auth.permissions_claim = Some("roles".to_owned());
+        config.auth.permissions_claims = vec!["roles".to_owned()];
         config.auth.roles = HashMap::from([("viewer".to_owned(), vec![Permission::Read])]);
     });
     let app = builder.start().await;
@@ -288,7 +288,7 @@ async fn roles_that_no_token_can_name_are_an_error() {
     let refusal = App::new(&config, "test", &Shutdown::default()).await.err();
     let refusal = refusal.expect("it does not start").to_string();
     assert!(
-        refusal.ends_with("auth: roles need permissions_claim"),
+        refusal.ends_with("auth: roles need permissions_claims"),
         "{refusal}"
     );
 }

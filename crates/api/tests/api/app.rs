@@ -9,7 +9,7 @@ use domain::{ExportedFile, Failure, FileColumn, FileContents, JobId, WorkerId};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use runtime::shutdown::Shutdown;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sink::Sink;
 use store::PgPool;
@@ -87,6 +87,11 @@ impl TestApp {
 
     /// Prepares the default configuration on the shared services and a fresh database.
     pub(crate) async fn builder() -> Builder {
+        Self::builder_over("").await
+    }
+
+    /// Prepares a configuration file in the same way. It names neither services nor secrets.
+    pub(crate) async fn builder_over(file_text: &str) -> Builder {
         runtime::tls::init();
         let env = Env::shared();
         let postgres = devstack::fresh_database(env).await.unwrap();
@@ -94,12 +99,12 @@ impl TestApp {
         let file = tempfile::NamedTempFile::new().unwrap();
         let s3 = &env.s3;
         let text = format!(
-            "[postgres]\nurl = {postgres:?}\n\
+            "{file_text}\n\
+             [postgres]\nurl = {postgres:?}\n\
              [redis]\nurl = {redis:?}\nname = {queue:?}\n\
              [s3]\nendpoint = {endpoint:?}\nregion = {region:?}\nbucket = {bucket:?}\n\
              access_key_id = {key:?}\nsecret_access_key = {secret:?}\nforce_path_style = true\n\
-             [clickhouse]\nurl = {clickhouse:?}\nuser = {user:?}\npassword = {password:?}\n\
-             [auth]\nhs256_secret = {SECRET:?}\n",
+             [clickhouse]\nurl = {clickhouse:?}\nuser = {user:?}\npassword = {password:?}\n",
             redis = env.redis_url,
             clickhouse = env.clickhouse_url,
             user = env.clickhouse_user,
@@ -111,24 +116,34 @@ impl TestApp {
             secret = s3.secret_key,
         );
         std::fs::write(file.path(), text).unwrap();
-        let config = runtime::config::load(Some(file.path())).unwrap();
+        let mut config: Config = runtime::config::load(Some(file.path())).unwrap();
+        config.auth.hs256_secret = Some(SecretString::from(SECRET));
         Builder { config }
     }
 
     /// Adds a user of a new organization.
     pub(crate) async fn new_user(&self) -> (Uuid, Uuid) {
-        let organization = Uuid::new_v4();
-        sqlx::query("INSERT INTO organizations (organization_id, name) VALUES ($1, 'Acme')")
-            .bind(organization)
-            .execute(&self.pool)
-            .await
-            .unwrap();
-        (self.new_user_of(organization).await, organization)
+        let (user, organization) = (Uuid::new_v4(), Uuid::new_v4());
+        self.add_user(user, organization).await;
+        (user, organization)
     }
 
     /// Adds a user of an organization.
     pub(crate) async fn new_user_of(&self, organization: Uuid) -> Uuid {
         let user = Uuid::new_v4();
+        self.add_user(user, organization).await;
+        user
+    }
+
+    /// Adds a user, and the organization where it is new.
+    pub(crate) async fn add_user(&self, user: Uuid, organization: Uuid) {
+        sqlx::query(
+            "INSERT INTO organizations (organization_id, name) VALUES ($1, 'Acme') ON CONFLICT DO NOTHING",
+        )
+        .bind(organization)
+        .execute(&self.pool)
+        .await
+        .unwrap();
         sqlx::query(
             "INSERT INTO users (user_id, organization_id, email) VALUES ($1, $2, 'ada@acme.example')",
         )
@@ -137,7 +152,6 @@ impl TestApp {
         .execute(&self.pool)
         .await
         .unwrap();
-        user
     }
 
     /// Returns a token of the user.

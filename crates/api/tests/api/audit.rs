@@ -13,7 +13,7 @@ use crate::tokens::{claims, hs256};
 async fn builder() -> Builder {
     let builder = TestApp::builder().await;
     builder.with(|config| {
-        config.auth.permissions_claim = Some("scope".to_owned());
+        config.auth.permissions_claims = vec!["scope".to_owned()];
         config.http.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     })
 }

@@ -67,7 +67,6 @@ async fn a_token_must_be_signed_and_meant_for_this_service() {
         with(&app, "nbf", json!(now() + 300)),
         without(&app, "sub"),
         with(&app, "sub", json!("ada")),
-        without(&app, "organizationId"),
         with(&app, "organizationId", json!("acme")),
         with(&app, "organizationId", json!(7)),
     ];
@@ -81,6 +80,31 @@ async fn a_token_must_be_signed_and_meant_for_this_service() {
             "{claims}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_user_without_an_organization_is_told_so() {
+    let app = TestApp::start().await;
+    for claims in [
+        with(&app, "organizationId", Value::Null),
+        with(&app, "organizationId", json!("")),
+        without(&app, "organizationId"),
+    ] {
+        let answer = ask(&app, &hs256(&claims)).await;
+        answer.assert_problem(403, "organization_missing");
+        insta::allow_duplicates! {
+            insta::assert_json_snapshot!(answer.body, { ".request_id" => "[request id]" });
+        }
+        let challenge = answer.header("www-authenticate");
+        assert!(
+            challenge.contains("error=\"insufficient_scope\""),
+            "{challenge}"
+        );
+    }
+    let mut forged = with(&app, "organizationId", Value::Null);
+    forged["exp"] = json!(now() - 120);
+    let expired = ask(&app, &hs256(&forged)).await;
+    expired.assert_problem(401, "token_expired");
 }
 
 #[tokio::test]
@@ -173,21 +197,35 @@ async fn no_token_is_told_apart_from_a_bad_one() {
 }
 
 #[tokio::test]
-async fn issuer_audience_and_claim_are_configurable() {
+async fn issuer_audience_and_claims_are_configurable() {
     let builder = TestApp::builder().await.with(|config| {
         config.auth.issuer = None;
         config.auth.audience = None;
+        config.auth.user_claim = "https://example.com/user".to_owned();
         config.auth.organization_claim = "https://example.com/org".to_owned();
     });
     let app = builder.start().await;
-    let mut claims = json!({ "sub": app.user, "exp": now() + 60, "aud": "anything" });
+    let mut claims =
+        json!({ "sub": "auth0|7", "exp": now() + 60, "https://example.com/user": app.user });
+    ask(&app, &hs256(&claims))
+        .await
+        .assert_problem(403, "organization_missing");
+    claims["https://example.com/org"] = json!(app.organization);
+    for (iss, aud) in [
+        (Value::Null, Value::Null),
+        (json!("anybody"), json!("anything")),
+        (json!(7), json!([])),
+    ] {
+        claims["iss"] = iss;
+        claims["aud"] = aud;
+        ask(&app, &hs256(&claims))
+            .await
+            .assert_problem(404, "not_found");
+    }
+    claims["https://example.com/user"] = json!("ada");
     ask(&app, &hs256(&claims))
         .await
         .assert_problem(401, "token_invalid");
-    claims["https://example.com/org"] = json!(app.organization);
-    ask(&app, &hs256(&claims))
-        .await
-        .assert_problem(404, "not_found");
 }
 
 #[tokio::test]

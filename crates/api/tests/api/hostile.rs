@@ -31,7 +31,7 @@ const HARMFUL: [&str; 12] = [
 /// A service that knows permissions, and an admin of it.
 async fn start(change: impl FnOnce(&mut api::Config)) -> (TestApp, String) {
     let builder = TestApp::builder().await.with(|config| {
-        config.auth.permissions_claim = Some("scope".to_owned());
+        config.auth.permissions_claims = vec!["scope".to_owned()];
         change(config);
     });
     let app = builder.start().await;

@@ -108,7 +108,7 @@ async fn every_answer_has_an_example_like_it() {
     let secrets = json!(["a secret of this service that is long enough"]);
     let builder = TestApp::builder().await.with(|config| {
         config.notify.webhook_secrets = serde_json::from_value(secrets).unwrap();
-        config.auth.permissions_claim = Some("scope".to_owned());
+        config.auth.permissions_claims = vec!["scope".to_owned()];
     });
     let app = builder.start().await;
     let document = document(&app).await;

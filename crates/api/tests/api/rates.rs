@@ -94,7 +94,7 @@ async fn other_requests_are_counted_by_each_process() {
 #[tokio::test]
 async fn what_answers_say_of_limits_is_described() {
     let builder = TestApp::builder().await.with(|config| {
-        config.auth.permissions_claim = Some("scope".to_owned());
+        config.auth.permissions_claims = vec!["scope".to_owned()];
         config.rate_limit.create_per_minute = 1;
         config.rate_limit.other_per_minute = 1;
     });

@@ -15,7 +15,7 @@ async fn with_secrets(secrets: &[&str]) -> TestApp {
     builder
         .with(|config| {
             config.notify.webhook_secrets = secrets;
-            config.auth.permissions_claim = Some("scope".to_owned());
+            config.auth.permissions_claims = vec!["scope".to_owned()];
         })
         .start()
         .await

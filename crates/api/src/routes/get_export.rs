@@ -1,7 +1,6 @@
 //! `GET /api/v1/export/{id}`: a job, at once or when it has changed.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
 use axum::http::header::{InvalidHeaderValue, RETRY_AFTER};
@@ -9,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use domain::Violation;
 use representation::JobRepresentation;
 use store::StoreError;
+use tokio::time::Instant;
 
 use crate::app::App;
 use crate::auth::Reader;
@@ -59,8 +59,8 @@ impl IntoResponse for GetExportError {
 /// `Retry-After` says when to ask again.
 ///
 /// With `?wait=` in seconds the answer comes when the job is no longer as the client knows it, or,
-/// without `If-None-Match`, as it is now, and at the latest after that time. What will not change
-/// any more is not waited for.
+/// without `If-None-Match`, as it is now, and at the latest after that time, or when the token
+/// expires. What will not change any more is not waited for.
 ///
 /// # Errors
 ///
@@ -99,7 +99,8 @@ pub async fn get_export(
     drop(connection);
     let now = Arc::new(Snapshot::of(&job, &app.links)?);
     let shown = if !wait.is_zero() && is_to_change(&now, &condition) {
-        change(&app, now, wait).await?
+        let until = principal.expires.min(Instant::now() + wait);
+        change(&app, now, until).await?
     } else {
         now
     };
@@ -115,11 +116,11 @@ fn is_to_change(now: &Snapshot, condition: &IfNoneMatch) -> bool {
     }
 }
 
-/// Waits until the job is another one than `now`, for as long as `wait` and the process allow.
+/// Waits until the job is another one than `now`, or until a time or the end of the process.
 async fn change(
     app: &App,
     now: Arc<Snapshot>,
-    wait: Duration,
+    until: Instant,
 ) -> Result<Arc<Snapshot>, TooManyWatchers> {
     let mut watcher = app.watchers.watch(now.id)?;
     let changed = async {
@@ -130,7 +131,8 @@ async fn change(
             }
         }
     };
-    let changed = tokio::time::timeout(wait, changed).await.ok().flatten();
+    let changed = tokio::time::timeout_at(until, changed).await;
+    let changed = changed.ok().flatten();
     Ok(changed.unwrap_or(now))
 }
 

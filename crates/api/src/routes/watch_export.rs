@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{StreamExt, stream};
 use store::StoreError;
 
 use crate::app::App;
@@ -65,6 +65,9 @@ impl IntoResponse for WatchExportError {
 /// The last event is `end`: the job has ended. A client that comes again with `Last-Event-ID` is
 /// told only what is new, and with 204 that nothing more will come.
 ///
+/// The events stop when the token expires, without an `end`; a client then comes again with a new
+/// token.
+///
 /// # Errors
 ///
 /// 404 when the caller has no such job, and 503 when too many clients wait already.
@@ -114,6 +117,7 @@ pub async fn watch_export(
         let event = events.next().await?;
         Some((Ok::<_, Infallible>(event), events))
     });
+    let events = events.take_until(tokio::time::sleep_until(principal.expires));
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
     Ok(([UNBUFFERED], events).into_response())
 }

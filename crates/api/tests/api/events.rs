@@ -1,6 +1,6 @@
 //! `GET /api/v1/export/{id}/events`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{ErrorCode, Failure, JobId};
 use reqwest::{Method, Response, StatusCode};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 
 use crate::app::{Answer, TestApp};
-use crate::tokens::{claims, hs256};
+use crate::tokens::{claims, hs256, now};
 use crate::wait::progress;
 
 /// One event, or a comment.
@@ -28,8 +28,13 @@ struct Listener {
 
 impl Listener {
     async fn open(app: &TestApp, id: JobId, last: Option<&str>) -> Self {
+        Self::open_with(app, &app.token(), id, last).await
+    }
+
+    async fn open_with(app: &TestApp, token: &str, id: JobId, last: Option<&str>) -> Self {
         let mut request = app
-            .request(Method::GET, &format!("/api/v1/export/{id}/events"))
+            .anonymous(Method::GET, &format!("/api/v1/export/{id}/events"))
+            .bearer_auth(token)
             .timeout(Duration::from_mins(1));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
@@ -153,6 +158,37 @@ async fn a_connection_that_is_silent_shows_that_it_lives() {
     listener.next().await.unwrap();
     let comment = listener.response.chunk().await.unwrap().unwrap();
     assert!(comment.starts_with(b":"), "{comment:?}");
+}
+
+#[tokio::test]
+async fn events_end_with_the_token() {
+    let builder = TestApp::builder().await;
+    let app = builder
+        .with(|config| config.auth.leeway_s = 1)
+        .start()
+        .await;
+    let claim = app.claimed().await;
+    let id = claim.job.id;
+    let begin = Instant::now();
+    let mut short = claims(app.user, app.organization);
+    short["exp"] = (now() + 3).into();
+    let token = hs256(&short);
+    let mut listener = Listener::open_with(&app, &token, id, None).await;
+    let first = listener.next().await.unwrap();
+    progress(&app, &claim, 40).await;
+    let second = listener.next().await.unwrap();
+    assert_eq!(second.name, "progress");
+    assert!(listener.next().await.is_none());
+    assert!(begin.elapsed() >= Duration::from_secs(3), "with the leeway");
+
+    // The clock of the wall may be a moment behind.
+    while let late = Listener::open_with(&app, &token, id, Some(&first.id)).await
+        && late.response.status() != StatusCode::UNAUTHORIZED
+    {
+        assert!(begin.elapsed() < Duration::from_secs(10));
+    }
+    let mut again = Listener::open(&app, id, Some(&first.id)).await;
+    assert_eq!(again.next().await.unwrap().data, second.data);
 }
 
 #[tokio::test]

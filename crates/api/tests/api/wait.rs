@@ -8,6 +8,7 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use store::jobs::Claim;
 
 use crate::app::{Answer, TestApp};
+use crate::tokens::{claims, hs256, now};
 
 fn request(app: &TestApp, id: JobId, query: &str) -> RequestBuilder {
     app.request(Method::GET, &format!("/api/v1/export/{id}{query}"))
@@ -159,6 +160,36 @@ async fn a_wait_ends_in_time() {
     assert!(begin.elapsed() >= Duration::from_secs(1));
     assert_eq!(unchanged.status, StatusCode::NOT_MODIFIED);
     assert_eq!((shown.status, shown.body), (StatusCode::OK, now.body));
+}
+
+#[tokio::test]
+async fn a_wait_ends_with_the_token() {
+    let builder = TestApp::builder().await;
+    let app = builder
+        .with(|config| config.auth.leeway_s = 0)
+        .start()
+        .await;
+    let id = app.create().await;
+    let begin = Instant::now();
+    let mut claims = claims(app.user, app.organization);
+    claims["exp"] = (now() + 2).into();
+    let path = format!("/api/v1/export/{id}?wait=60");
+    let ask = || {
+        app.anonymous(Method::GET, &path)
+            .bearer_auth(hs256(&claims))
+    };
+    let answer = Answer::to(ask()).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(answer.body["status"], "PENDING");
+    // The clock of the wall may be a moment behind.
+    let refused = loop {
+        let answer = Answer::to(ask()).await;
+        assert!(begin.elapsed() < Duration::from_secs(10));
+        if answer.status != StatusCode::OK {
+            break answer;
+        }
+    };
+    refused.assert_problem(401, "token_expired");
 }
 
 #[tokio::test]

@@ -14,9 +14,9 @@ use crate::net::http_client;
 use crate::process::spawn;
 use crate::programs::find;
 
-/// The `iss` of the tokens that the started API accepts.
+/// The `iss` of the tokens that the API accepts by default.
 pub const TOKEN_ISSUER: &str = "telemetryflow";
-/// The `aud` of the tokens that the started API accepts.
+/// The `aud` of the tokens that the API accepts by default.
 pub const TOKEN_AUDIENCE: &str = "export-api";
 
 /// How much of its log is shown when a service ends by itself.
@@ -250,8 +250,6 @@ pub fn export_environment(env: &Env, overrides: &[(&str, &str)]) -> Vec<(String,
         // Several may run on one machine.
         ("HTTP__METRICS_LISTEN", "127.0.0.1:0"),
         ("AUTH__HS256_SECRET", &env.jwt_secret),
-        ("AUTH__ISSUER", TOKEN_ISSUER),
-        ("AUTH__AUDIENCE", TOKEN_AUDIENCE),
     ]
     .map(|(key, value)| (format!("EXPORT__{key}"), value.to_owned()));
     let theirs = overrides

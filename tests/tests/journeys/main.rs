@@ -18,6 +18,7 @@ mod mail;
 mod metrics;
 mod parquet_files;
 mod platform;
+mod platform_tokens;
 mod profiles;
 mod quotas;
 mod reference;

@@ -11,6 +11,7 @@ mod delete;
 mod download;
 mod estimate;
 mod events;
+mod foreign;
 mod forged;
 mod health;
 mod hostile;

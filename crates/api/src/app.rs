@@ -13,9 +13,10 @@ use runtime::chain;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
-use source::{Catalogue, ClickHouse};
+use source::{ClickHouse, LiveCatalogue, Preset};
 use store::quotas::QuotasConfig;
 use store::{PgPool, StoreError};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
 
@@ -36,7 +37,7 @@ pub struct Shared {
     pub(crate) pool: PgPool,
     pub(crate) wakeups: Wakeups,
     pub(crate) sink: Sink,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) catalogue: LiveCatalogue,
     pub(crate) estimator: Estimator,
     pub(crate) verifier: Verifier,
     pub(crate) limits: LimitsConfig,
@@ -82,7 +83,7 @@ impl App {
             sound(Wakeups::connect(&config.redis), "redis", &mut problems),
             sound(Sink::new(&config.s3).await, "s3", &mut problems),
             sound(
-                Catalogue::from_config(&config.datasets),
+                Preset::from_config(&config.datasets),
                 "datasets",
                 &mut problems,
             ),
@@ -93,14 +94,8 @@ impl App {
             ),
             sound(Verifier::new(&config.auth), "auth", &mut problems),
         );
-        let (
-            Some(pool),
-            Some(wakeups),
-            Some(sink),
-            Some(catalogue),
-            Some(clickhouse),
-            Some(verifier),
-        ) = parts
+        let (Some(pool), Some(wakeups), Some(sink), Some(preset), Some(clickhouse), Some(verifier)) =
+            parts
         else {
             return Err(SetupError(problems));
         };
@@ -117,7 +112,7 @@ impl App {
             pool,
             wakeups,
             sink,
-            catalogue,
+            catalogue: LiveCatalogue::new(preset, clickhouse.clone()),
             estimator: Estimator::new(clickhouse, config.estimate),
             verifier,
             limits: config.limits,
@@ -156,6 +151,15 @@ impl App {
     /// Prepares the answer to Prometheus: what was counted, and how the queue is.
     pub fn scrape(&self, counted: Metrics) -> Scrape {
         Scrape::new(counted, self.pool.clone(), self.quotas.running())
+    }
+
+    /// Follows the tables of ClickHouse in the background, until `stop`.
+    pub fn follow_tables(&self, interval: Duration, stop: CancellationToken) {
+        let app = self.clone();
+        self.tasks.spawn(async move {
+            let following = app.catalogue.follow(interval);
+            stop.run_until_cancelled(following).await;
+        });
     }
 
     /// Waits for what goes on in the background. To be called when no request is served anymore.

@@ -1,4 +1,4 @@
-//! What can be exported: datasets and their columns, read from presets.
+//! What can be exported: datasets and their columns, as a preset and the server have them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,43 +6,68 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use crate::column_type::ColumnType;
-use crate::definition;
+use crate::key_bounds::KeyBound;
+use crate::preset::{Preset, PresetError};
 
-/// The preset for the tables of the OpenTelemetry Collector's ClickHouse exporter.
-pub const OTEL_PRESET: &str = include_str!("../../../config/datasets/otel.toml");
-
-/// The preset for the tables of the `TelemetryFlow` platform.
-pub const TELEMETRYFLOW_PRESET: &str = include_str!("../../../config/datasets/telemetryflow.toml");
-
-/// Every dataset that can be exported, by name.
-#[derive(Clone, Debug)]
+/// Every dataset of a preset, as far as the server has it.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Catalogue {
-    datasets: BTreeMap<String, Arc<Dataset>>,
+    /// By name; where there is none, why.
+    datasets: BTreeMap<String, Result<Arc<Dataset>, String>>,
+    lacks: Vec<Lack>,
+}
+
+/// Something that a preset expects and the server does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    /// The dataset.
+    pub dataset: String,
+    /// A table or a column, and where it is looked for.
+    pub what: String,
 }
 
 /// Something that can be exported: rows of one or several tables, in time order.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Dataset {
     /// What people call it.
     pub(crate) title: Option<String>,
     /// What it is, in a sentence.
     pub(crate) description: Option<String>,
-    /// The tables, quoted; their rows are taken together.
-    pub(crate) tables: Vec<String>,
-    /// The expression of the time that rows are selected and ordered by.
-    pub(crate) time: String,
-    /// The expression of the same time in whole seconds, where the primary key has that.
-    pub(crate) coarse_time: Option<String>,
-    /// The expression of the organization that a row belongs to.
-    pub(crate) tenant: String,
-    /// The expressions that order rows of the same time.
-    pub(crate) order_by: Vec<String>,
+    /// The tables; their rows are taken together.
+    pub(crate) tables: Vec<Table>,
     /// The columns in the order of the preset.
     pub(crate) columns: Vec<Column>,
 }
 
+/// A table of a dataset. Its expressions are SQL over its columns.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Table {
+    /// What stands behind FROM.
+    pub(crate) from: String,
+    /// Whether its rows stand in parts, which have virtual columns that tell where.
+    pub(crate) has_parts: bool,
+    /// Whether EXPLAIN ESTIMATE can tell how many of its rows a query looks at.
+    pub(crate) has_estimates: bool,
+    /// The time that rows are selected and ordered by.
+    pub(crate) time: String,
+    /// The organization that a row belongs to.
+    pub(crate) tenant: String,
+    /// What orders rows of the same time.
+    pub(crate) order_by: Vec<OrderKey>,
+    /// What a window of time says about the keys.
+    pub(crate) bounds: Vec<KeyBound>,
+}
+
+/// What rows are ordered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OrderKey {
+    pub(crate) sql: String,
+    /// What ClickHouse sorts by.
+    pub(crate) sorted_by: String,
+}
+
 /// A column of a dataset.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct Column {
     /// The public name.
     pub(crate) name: String,
@@ -50,8 +75,21 @@ pub(crate) struct Column {
     pub(crate) value_type: ColumnType,
     /// Whether a filter can name it.
     pub(crate) filterable: bool,
-    /// The expression in each of the tables.
-    pub(crate) sql: Vec<String>,
+    /// Where it comes from in each of the tables.
+    pub(crate) sources: Vec<Source>,
+}
+
+/// Where a column comes from in one table.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Source {
+    /// The expression.
+    pub(crate) sql: String,
+    /// The expression of a value that the reader knows.
+    pub(crate) selected: String,
+    /// The expression that a filter compares.
+    pub(crate) compared: String,
+    /// Whether it is a JSON column, whose paths are the keys.
+    pub(crate) is_json: bool,
 }
 
 impl Dataset {
@@ -61,6 +99,20 @@ impl Dataset {
             .iter()
             .enumerate()
             .find(|(_, column)| column.name == name)
+    }
+
+    /// Returns how many expressions order rows of the same time.
+    pub(crate) fn order_keys(&self) -> usize {
+        self.tables.first().map_or(0, |table| table.order_by.len())
+    }
+
+    /// Tells whether a column is what rows are ordered by, in all tables: number 0 is the time.
+    pub(crate) fn is_order_key(&self, column: &Column, number: usize) -> bool {
+        let mut tables = column.sources.iter().zip(&self.tables);
+        tables.all(|(source, table)| match number.checked_sub(1) {
+            None => source.sql == table.time,
+            Some(number) => (table.order_by.get(number)).is_some_and(|key| key.sql == source.sql),
+        })
     }
 
     /// Returns the schema of a file with these columns.
@@ -73,124 +125,51 @@ impl Dataset {
     }
 }
 
-/// A preset that cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the datasets are wrong: {}", .0.join("; "))]
-pub struct CatalogueError(
-    /// Everything that is wrong, each with the place.
-    pub Vec<String>,
-);
-
 impl Catalogue {
-    /// Reads presets, each a name (for messages) and its TOML text.
+    pub(crate) fn new(
+        datasets: BTreeMap<String, Result<Arc<Dataset>, String>>,
+        lacks: Vec<Lack>,
+    ) -> Self {
+        Self { datasets, lacks }
+    }
+
+    /// Reads presets, each a name (for messages) and its TOML text, and takes the server to have all
+    /// that is in them.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with any of them.
-    pub fn load(presets: &[(&str, &str)]) -> Result<Self, CatalogueError> {
-        let mut datasets = BTreeMap::new();
-        let mut errors = Vec::new();
-        for (preset, text) in presets {
-            for (name, dataset) in definition::read(preset, text, &mut errors) {
-                if datasets.contains_key(&name) {
-                    errors.push(format!("{preset}, {name}: is in another preset, too"));
-                }
-                datasets.insert(name, Arc::new(dataset));
-            }
-        }
-        if datasets.is_empty() && errors.is_empty() {
-            errors.push("there is no dataset".to_owned());
-        }
-        if errors.is_empty() {
-            Ok(Self { datasets })
-        } else {
-            Err(CatalogueError(errors))
-        }
+    pub fn load(presets: &[(&str, &str)]) -> Result<Self, PresetError> {
+        Ok(Preset::load(presets)?.assumed())
     }
 
-    /// Returns all datasets with their names, sorted.
+    /// Returns what the preset expects and the server does not have.
+    pub fn lacks(&self) -> &[Lack] {
+        &self.lacks
+    }
+
+    /// Returns the datasets that are there with their names, sorted.
     pub(crate) fn datasets(&self) -> impl Iterator<Item = (&str, &Dataset)> {
-        let datasets = self.datasets.iter();
-        datasets.map(|(name, dataset)| (name.as_str(), &**dataset))
+        self.datasets
+            .iter()
+            .filter_map(|(name, dataset)| Some((name.as_str(), &**dataset.as_ref().ok()?)))
     }
 
     /// Returns the dataset of that name.
-    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Dataset>> {
-        self.datasets.get(name)
-    }
-
-    /// Returns the names of all datasets, sorted.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.datasets.keys().map(String::as_str)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
-
-    #[test]
-    fn the_presets_that_ship_are_right() {
-        let otel = Catalogue::load(&[("otel", OTEL_PRESET)]).unwrap();
-        assert_eq!(
-            otel.names().collect::<Vec<_>>(),
-            [
-                "logs",
-                "metrics",
-                "metrics_exponential_histogram",
-                "metrics_histogram",
-                "metrics_summary",
-                "traces"
-            ]
-        );
-        let telemetryflow = Catalogue::load(&[("telemetryflow", TELEMETRYFLOW_PRESET)]).unwrap();
-        assert_eq!(
-            telemetryflow.names().collect::<Vec<_>>(),
-            ["logs", "metrics", "traces"]
-        );
-    }
-
-    #[test]
-    fn everything_wrong_is_said_at_once() {
-        let preset = r#"
-            [Logs]
-            table = ["logs`", "more"]
-            time = ""
-            tenant = "organization_id; DROP TABLE x"
-            order_by = []
-            columns = [
-                { name = "Body", type = "string" },
-                { name = "n", type = "integer" },
-                { name = "n", type = "int8", sql = ["1", "2", "3"] },
-            ]
-        "#;
-        let error = Catalogue::load(&[("mine", preset), ("other", "[logs]")]).unwrap_err();
-        let [first @ .., syntax] = &error.0[..] else {
-            panic!("errors")
+    ///
+    /// # Errors
+    ///
+    /// Why there is none, for the person who asked.
+    pub(crate) fn find(&self, name: &str) -> Result<&Arc<Dataset>, String> {
+        let names: Vec<_> = self.datasets().map(|(name, _)| name).collect();
+        let names = match &names[..] {
+            [] => "none".to_owned(),
+            names => names.join(", "),
         };
-        insta::assert_snapshot!(first.join("\n"), @r#"
-        mine, Logs: the name must be lower-case letters, digits and underscores
-        mine, Logs: "logs`" is not the name of a table
-        mine, Logs: "" is not an expression
-        mine, Logs: "organization_id; DROP TABLE x" is not an expression
-        mine, Logs: the column "Body" must be named in snake case
-        mine, Logs: the type of the column "n" has the unknown type "integer"; known are string, enum, uuid, ipv4, ipv6, bool, int8, int16, int32, int64, uint8, uint16, uint32, uint64, float32, float64, date, timestamp, map, list and struct
-        mine, Logs: the column "n" needs one expression for each table
-    "#);
-        assert!(
-            syntax.starts_with("other: ") && syntax.contains("missing field"),
-            "{syntax}"
-        );
-    }
-
-    #[test]
-    fn a_dataset_has_one_definition() {
-        let error = Catalogue::load(&[
-            ("otel", OTEL_PRESET),
-            ("telemetryflow", TELEMETRYFLOW_PRESET),
-        ])
-        .unwrap_err();
-        assert_eq!(error.0.len(), 3);
-        assert_eq!(error.0[0], "telemetryflow, logs: is in another preset, too");
+        match self.datasets.get(name) {
+            None => Err(format!("is unknown; known are {names}")),
+            Some(Err(reason)) => Err(format!("is not available: {reason}; available are {names}")),
+            Some(Ok(dataset)) => Ok(dataset),
+        }
     }
 }

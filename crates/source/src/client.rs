@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use clickhouse::{Client, Compression, RowOwned, RowRead};
 use secrecy::ExposeSecret;
+use serde::de::DeserializeOwned;
 
 use crate::config::ClickHouseConfig;
 use crate::error::SourceError;
@@ -107,15 +108,7 @@ impl ClickHouse {
     where
         R: RowOwned + RowRead,
     {
-        let agreed = self.settings().await?;
-        let mut query = self.client.query_raw(&statement.sql);
-        let settings = settings.iter().filter(|(name, _)| agreed.allows(name));
-        for (name, value) in agreed.sent.iter().chain(settings) {
-            query = query.with_setting(*name, value);
-        }
-        for (name, parameter) in statement.parameters {
-            query = query.with_setting(format!("param_{name}"), parameter.to_string());
-        }
+        let query = self.query(statement, settings).await?;
         let asked = Instant::now();
         let answer = tokio::time::timeout(timeout, query.fetch_all())
             .await
@@ -139,6 +132,38 @@ impl ClickHouse {
         });
         let answer = tokio::time::timeout(self.idle_timeout(), query.fetch_all()).await;
         answer.unwrap_or(Err(clickhouse::error::Error::TimedOut))
+    }
+
+    /// Returns an answer that is small, in the format `JSONCompact`.
+    pub(crate) async fn fetch_json<T: DeserializeOwned>(
+        &self,
+        statement: Statement,
+    ) -> Result<T, SourceError> {
+        let timeout = self.idle_timeout();
+        let query = self.query(statement, &[]).await?;
+        let fetched = async { query.fetch_bytes("JSONCompact")?.collect().await };
+        let bytes = tokio::time::timeout(timeout, fetched)
+            .await
+            .map_err(|_| SourceError::Stalled(timeout))?
+            .map_err(SourceError::from)?;
+        serde_json::from_slice(&bytes).map_err(|error| SourceError::Answer(error.to_string()))
+    }
+
+    async fn query(
+        &self,
+        statement: Statement,
+        settings: &[(&'static str, String)],
+    ) -> Result<clickhouse::query::Query, SourceError> {
+        let agreed = self.settings().await?;
+        let mut query = self.client.query_raw(&statement.sql);
+        let settings = settings.iter().filter(|(name, _)| agreed.allows(name));
+        for (name, value) in agreed.sent.iter().chain(settings) {
+            query = query.with_setting(*name, value);
+        }
+        for (name, parameter) in statement.parameters {
+            query = query.with_setting(format!("param_{name}"), parameter.to_string());
+        }
+        Ok(query)
     }
 
     /// Returns how long to wait for the first bytes of an answer: a query sorts before it answers.

@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Scalar(Scalar),
     /// Texts by text.
     Map,
+    /// Values of any type by text: a JSON object, whose paths are the keys.
+    JsonMap,
     /// Values of one type in order.
     List(Box<ColumnType>),
     /// Named values.
@@ -60,6 +62,11 @@ macro_rules! scalars {
             /// Returns the Arrow type of the export.
             pub(crate) fn arrow(self) -> DataType {
                 match self { $(Self::$name => $arrow,)* }
+            }
+
+            /// Tells whether values are texts in the export.
+            pub(crate) fn is_text(self) -> bool {
+                self.arrow() == DataType::Utf8
             }
         }
     };
@@ -115,7 +122,8 @@ impl ColumnType {
     pub(crate) fn arrow(&self) -> DataType {
         match &self.kind {
             Kind::Scalar(scalar) => scalar.arrow(),
-            Kind::Map => map_of_texts(),
+            Kind::Map => map_of(Field::new("value", DataType::Utf8, false)),
+            Kind::JsonMap => map_of(json_value()),
             Kind::List(element) => DataType::List(element.field(Field::LIST_FIELD_DEFAULT_NAME)),
             Kind::Struct(members) => DataType::Struct(
                 members
@@ -136,6 +144,7 @@ impl ColumnType {
         let bare = match &self.kind {
             Kind::Scalar(scalar) => scalar.cast().to_owned(),
             Kind::Map => "Map(String, String)".to_owned(),
+            Kind::JsonMap => "String".to_owned(),
             Kind::List(element) => format!("Array({})", element.clickhouse()),
             Kind::Struct(members) => {
                 let members: Vec<_> = members
@@ -153,15 +162,18 @@ impl ColumnType {
     }
 }
 
-fn map_of_texts() -> DataType {
-    let entry = Fields::from(vec![
-        Field::new("key", DataType::Utf8, false),
-        Field::new("value", DataType::Utf8, false),
-    ]);
+fn map_of(value: Field) -> DataType {
+    let entry = Fields::from(vec![Field::new("key", DataType::Utf8, false), value]);
     DataType::Map(
         Arc::new(Field::new("entries", DataType::Struct(entry), false)),
         false,
     )
+}
+
+/// The values of a JSON object: each is JSON itself, as Arrow's canonical extension type says.
+fn json_value() -> Field {
+    let extension = [("ARROW:extension:name".to_owned(), "arrow.json".to_owned())];
+    Field::new("value", DataType::Utf8, false).with_metadata(extension)
 }
 
 /// Says whether a text is lower-case letters, digits and underscores, a letter first: the form
@@ -272,6 +284,7 @@ impl fmt::Display for Kind {
         match self {
             Self::Scalar(scalar) => f.write_str(scalar.as_str()),
             Self::Map => f.write_str("map<string, string>"),
+            Self::JsonMap => f.write_str("map<string, json>"),
             Self::List(element) => write!(f, "list<{element}>"),
             Self::Struct(members) => {
                 f.write_str("struct<")?;

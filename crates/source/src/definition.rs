@@ -2,14 +2,59 @@
 //! once.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
-use crate::catalogue::{Column, Dataset};
 use crate::column_type::{ColumnType, Kind, is_snake_case};
+use crate::expression::Alternatives;
+
+/// What a dataset may have.
+#[derive(Clone, Debug)]
+pub(crate) struct Definition {
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: Option<String>,
+    /// The tables whose rows are taken together, each the first of these that is there.
+    pub(crate) tables: Vec<Vec<TableName>>,
+    pub(crate) time: Alternatives,
+    pub(crate) tenant: Alternatives,
+    pub(crate) order_by: Vec<Alternatives>,
+    /// Whether rows that the engine has yet to merge are merged when they are read.
+    pub(crate) is_final: bool,
+    /// In the order of the file. Several can have one name; the first that the tables have is taken.
+    pub(crate) columns: Vec<ColumnDefinition>,
+}
+
+/// A column that a dataset may have.
+#[derive(Clone, Debug)]
+pub(crate) struct ColumnDefinition {
+    pub(crate) name: String,
+    pub(crate) value_type: ColumnType,
+    pub(crate) is_filterable: bool,
+    /// For each of the tables.
+    pub(crate) sql: Vec<Alternatives>,
+}
+
+/// The name of a table, of the configured database or of another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TableName {
+    pub(crate) database: Option<String>,
+    pub(crate) table: String,
+}
+
+/// As SQL.
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(database) = &self.database {
+            write!(f, "`{database}`.")?;
+        }
+        write!(f, "`{}`", self.table)
+    }
+}
 
 /// Reads the datasets of a preset; what is wrong with them is added to `errors`.
-pub(crate) fn read(preset: &str, text: &str, errors: &mut Vec<String>) -> Vec<(String, Dataset)> {
+pub(crate) fn read(preset: &str, text: &str, errors: &mut Vec<String>) -> Vec<Definition> {
     let raw = match toml::from_str::<BTreeMap<String, RawDataset>>(text) {
         Ok(raw) => raw,
         Err(error) => {
@@ -23,8 +68,7 @@ pub(crate) fn read(preset: &str, text: &str, errors: &mut Vec<String>) -> Vec<(S
                 place: format!("{preset}, {name}"),
                 errors,
             };
-            let dataset = checker.dataset(&name, raw);
-            (name, dataset)
+            checker.dataset(name, raw)
         })
         .collect()
 }
@@ -43,8 +87,9 @@ struct RawDataset {
     title: Option<String>,
     description: Option<String>,
     table: OneOrMany,
+    #[serde(default, rename = "final")]
+    is_final: bool,
     time: String,
-    coarse_time: Option<String>,
     tenant: String,
     order_by: Vec<String>,
     columns: Vec<RawColumn>,
@@ -77,57 +122,80 @@ impl Checker<'_> {
             .push(format!("{}: {}", self.place, detail.as_ref()));
     }
 
-    fn dataset(&mut self, name: &str, raw: RawDataset) -> Dataset {
-        if domain::DataType::parse(name).is_none() {
+    fn dataset(&mut self, name: String, raw: RawDataset) -> Definition {
+        if domain::DataType::parse(&name).is_none() {
             self.reject("the name must be lower-case letters, digits and underscores");
         }
         let tables = match raw.table {
             OneOrMany::One(table) => vec![table],
             OneOrMany::Many(tables) => tables,
         };
-        let tables: Vec<_> = tables.iter().map(|table| self.table(table)).collect();
+        let tables: Vec<Vec<_>> = tables
+            .iter()
+            .map(|table| {
+                let names = Alternatives::parse(table);
+                names.iter().map(|name| self.table(name)).collect()
+            })
+            .collect();
         if tables.is_empty() {
             self.reject("has no table");
         }
         if raw.columns.is_empty() {
             self.reject("has no columns");
         }
-        let expressions = [&raw.time, &raw.tenant].into_iter();
-        for sql in expressions.chain(&raw.coarse_time).chain(&raw.order_by) {
-            self.expression(sql);
-        }
-        let mut columns: Vec<Column> = Vec::with_capacity(raw.columns.len());
+        let time = self.expression(&raw.time);
+        let tenant = self.expression(&raw.tenant);
+        let order_by = raw.order_by.iter().map(|sql| self.expression(sql));
+        let order_by = order_by.collect();
+        let mut columns: Vec<ColumnDefinition> = Vec::with_capacity(raw.columns.len());
         for column in raw.columns {
-            if columns.iter().any(|other| other.name == column.name) {
-                self.reject(format!("the column {:?} is there twice", column.name));
+            let Some(column) = self.column(column, tables.len()) else {
+                continue;
+            };
+            let is_same = |other: &ColumnDefinition| {
+                other.name == column.name && other.value_type == column.value_type
+            };
+            if columns.iter().any(is_same) {
+                self.reject(format!(
+                    "the column {:?} is there twice with the same type",
+                    column.name
+                ));
             }
-            columns.extend(self.column(column, tables.len()));
+            columns.push(column);
         }
-        Dataset {
+        Definition {
+            name,
             title: raw.title,
             description: raw.description,
             tables,
-            time: raw.time,
-            coarse_time: raw.coarse_time,
-            tenant: raw.tenant,
-            order_by: raw.order_by,
+            time,
+            tenant,
+            order_by,
+            is_final: raw.is_final,
             columns,
         }
     }
 
-    /// Quotes `table` or `database.table`.
-    fn table(&mut self, table: &str) -> String {
-        let parts: Vec<_> = table.split('.').collect();
-        let valid = |part: &&str| {
+    /// Reads `table` or `database.table`.
+    fn table(&mut self, name: &str) -> TableName {
+        let parts: Vec<_> = name.split('.').collect();
+        let is_valid = |part: &&str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         };
-        if parts.len() > 2 || !parts.iter().all(valid) {
-            self.reject(format!("{table:?} is not the name of a table"));
+        if parts.len() > 2 || !parts.iter().all(is_valid) {
+            self.reject(format!("{name:?} is not the name of a table"));
         }
-        format!("`{}`", parts.join("`.`"))
+        let (database, table) = match name.split_once('.') {
+            Some((database, table)) => (Some(database.to_owned()), table),
+            None => (None, name),
+        };
+        TableName {
+            database,
+            table: table.to_owned(),
+        }
     }
 
-    fn column(&mut self, raw: RawColumn, tables: usize) -> Option<Column> {
+    fn column(&mut self, raw: RawColumn, tables: usize) -> Option<ColumnDefinition> {
         let RawColumn {
             name,
             column_type,
@@ -138,23 +206,21 @@ impl Checker<'_> {
             self.reject(format!("the column {name:?} must be named in snake case"));
         }
         let sql = match sql {
-            None => vec![name.clone(); tables],
-            Some(OneOrMany::One(sql)) => vec![sql; tables],
-            Some(OneOrMany::Many(each)) => each,
+            None => vec![Alternatives::parse(&name); tables],
+            Some(OneOrMany::One(sql)) => vec![self.expression(&sql); tables],
+            Some(OneOrMany::Many(each)) => each.iter().map(|sql| self.expression(sql)).collect(),
         };
         if sql.len() != tables {
             self.reject(format!(
                 "the column {name:?} needs one expression for each table"
             ));
         }
-        for expression in &sql {
-            self.expression(expression);
-        }
         match ColumnType::parse(&column_type) {
-            Ok(column_type) => Some(Column {
+            Ok(value_type) => Some(ColumnDefinition {
                 name,
-                filterable: filter && !matches!(column_type.kind, Kind::List(_) | Kind::Struct(_)),
-                value_type: column_type,
+                is_filterable: filter
+                    && !matches!(value_type.kind, Kind::List(_) | Kind::Struct(_)),
+                value_type,
                 sql,
             }),
             Err(detail) => {
@@ -165,9 +231,13 @@ impl Checker<'_> {
     }
 
     /// Expressions come from the operator, not from a request; this finds slips of the pen.
-    fn expression(&mut self, sql: &str) {
-        if sql.trim().is_empty() || sql.contains(';') || sql.contains("--") {
-            self.reject(format!("{sql:?} is not an expression"));
+    fn expression(&mut self, sql: &str) -> Alternatives {
+        let alternatives = Alternatives::parse(sql);
+        for one in alternatives.iter() {
+            if one.is_empty() || one.contains(';') || one.contains("--") {
+                self.reject(format!("{one:?} is not an expression"));
+            }
         }
+        alternatives
     }
 }

@@ -59,7 +59,7 @@ impl Column {
             name: &self.name,
             value_type: self.value_type.kind.to_string(),
             nullable: self.value_type.nullable,
-            has_keys: matches!(self.value_type.kind, Kind::Map),
+            has_keys: matches!(self.value_type.kind, Kind::Map | Kind::JsonMap),
             operators: predicate::operators(self),
         }
     }
@@ -72,7 +72,8 @@ mod tests {
     use uuid::Uuid;
 
     use super::{ColumnDescription, DatasetDescription};
-    use crate::catalogue::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
+    use crate::catalogue::Catalogue;
+    use crate::preset::{OTEL_PRESET, TELEMETRYFLOW_PRESET};
 
     /// A value that a filter on the column takes.
     fn value(column: &ColumnDescription<'_>, op: &str) -> Value {

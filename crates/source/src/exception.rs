@@ -17,7 +17,8 @@ const LIMITS: &[u32] = &[158, 159, 160, 201, 241, 307, 396];
 /// The limits that depend on the query alone, and not on what else the server does.
 const PERMANENT_LIMITS: &[u32] = &[158, 307, 396];
 
-/// The query, the tables or the rights are wrong: `CANNOT_PARSE_TEXT`, `NO_SUCH_COLUMN_IN_TABLE`,
+/// The query, the tables or the rights are wrong: `CANNOT_PARSE_TEXT`,
+/// `THERE_IS_NO_COLUMN`, `NO_SUCH_COLUMN_IN_TABLE`,
 /// `CANNOT_PARSE_INPUT_ASSERTION_FAILED`, `BAD_ARGUMENTS`, `NUMBER_OF_ARGUMENTS_DOESNT_MATCH`,
 /// `ILLEGAL_TYPE_OF_ARGUMENT`, `ILLEGAL_COLUMN`, `UNKNOWN_FUNCTION`, `UNKNOWN_IDENTIFIER`,
 /// `NOT_IMPLEMENTED`, `UNKNOWN_TYPE`, `TYPE_MISMATCH`, `UNKNOWN_TABLE`, `SYNTAX_ERROR`,
@@ -27,9 +28,19 @@ const PERMANENT_LIMITS: &[u32] = &[158, 307, 396];
 /// `SETTING_CONSTRAINT_VIOLATION`, `UNKNOWN_QUERY_PARAMETER`, `BAD_QUERY_PARAMETER`,
 /// `ACCESS_DENIED`, `AUTHENTICATION_FAILED`.
 const REJECTIONS: &[u32] = &[
-    6, 16, 27, 36, 42, 43, 44, 46, 47, 48, 50, 53, 60, 62, 70, 73, 81, 115, 164, 182, 192, 193,
+    6, 8, 16, 27, 36, 42, 43, 44, 46, 47, 48, 50, 53, 60, 62, 70, 73, 81, 115, 164, 182, 192, 193,
     194, 291, 349, 386, 427, 452, 456, 457, 497, 516,
 ];
+
+/// Something that the query names is not there: `THERE_IS_NO_COLUMN`, `NO_SUCH_COLUMN_IN_TABLE`,
+/// `UNKNOWN_IDENTIFIER`, `UNKNOWN_TABLE`, `UNKNOWN_DATABASE`.
+const UNKNOWN_NAMES: &[u32] = &[8, 16, 47, 60, 81];
+
+/// An expression makes no sense for the columns that it names, or the user may not read them:
+/// `BAD_ARGUMENTS`, `NUMBER_OF_ARGUMENTS_DOESNT_MATCH`, `ILLEGAL_TYPE_OF_ARGUMENT`, `ILLEGAL_COLUMN`,
+/// `UNKNOWN_FUNCTION`, `NOT_IMPLEMENTED`, `UNKNOWN_TYPE`, `TYPE_MISMATCH`, `SIZES_OF_ARRAYS_DONT_MATCH`,
+/// `NO_COMMON_TYPE`, `ACCESS_DENIED`.
+const WRONG_EXPRESSIONS: &[u32] = &[36, 42, 43, 44, 46, 48, 50, 53, 190, 386, 497];
 
 impl Exception {
     /// Reads `Code: 62. DB::Exception: … (SYNTAX_ERROR) (version …)`.
@@ -49,6 +60,16 @@ impl Exception {
     /// (`CANNOT_COMPILE_REGEXP`): RE2 differs in corners from what a request is checked with.
     pub fn refuses_pattern(&self) -> bool {
         self.code == 427
+    }
+
+    /// Tells whether the server does not have a database, table or column that the query names.
+    pub fn is_unknown_name(&self) -> bool {
+        UNKNOWN_NAMES.contains(&self.code)
+    }
+
+    /// Tells whether an expression cannot be had of a table.
+    pub(crate) fn refuses_expression(&self) -> bool {
+        self.is_unknown_name() || WRONG_EXPRESSIONS.contains(&self.code)
     }
 
     pub(crate) fn is_limit(&self) -> bool {

@@ -162,8 +162,13 @@ fn find(dataset: &Dataset, field: &str) -> Result<(usize, Option<String>), Strin
         return Err(format!("the field {name:?} cannot be filtered on"));
     }
     match (&column.value_type.kind, key) {
-        (Kind::Map, Some(key)) if !key.is_empty() => Ok((index, Some(key.to_owned()))),
-        (Kind::Map, _) => Err(format!("{name} needs a key, as in \"{name}.key\"")),
+        (Kind::JsonMap, Some(key)) if key.contains(".:") => Err(format!(
+            "the field {field:?} has \".:\" in its key, which no key of {name} can have"
+        )),
+        (Kind::Map | Kind::JsonMap, Some(key)) if !key.is_empty() => {
+            Ok((index, Some(key.to_owned())))
+        }
+        (Kind::Map | Kind::JsonMap, _) => Err(format!("{name} needs a key, as in \"{name}.key\"")),
         (_, Some(_)) => Err(unknown()),
         (_, None) => Ok((index, None)),
     }
@@ -173,7 +178,7 @@ fn field_name(column: &Column) -> Option<String> {
     let name = &column.name;
     match column.value_type.kind {
         _ if !column.filterable => None,
-        Kind::Map => Some(format!("{name}.<key>")),
+        Kind::Map | Kind::JsonMap => Some(format!("{name}.<key>")),
         _ => Some(name.clone()),
     }
 }

@@ -62,9 +62,9 @@ impl Query {
         }
         let mut hidden = Vec::new();
         let mut places = Vec::new();
-        for key in std::iter::once(&self.dataset.time).chain(&self.dataset.order_by) {
+        for key in 0..=self.dataset.order_keys() {
             let mut columns = self.dataset.columns.iter();
-            let column = columns.position(|column| column.sql.iter().all(|sql| sql == key))?;
+            let column = columns.position(|column| self.dataset.is_order_key(column, key))?;
             let value_type = &self.dataset.columns[column].value_type;
             if places.is_empty() && *value_type != ColumnType::TIMESTAMP {
                 return None;
@@ -112,14 +112,10 @@ impl Catalogue {
         request: &ExportRequest,
         organization: OrganizationId,
     ) -> Result<Query, Vec<Violation>> {
-        let Some(dataset) = self.get(request.data_type.as_str()) else {
-            let names: Vec<_> = self.names().collect();
-            let detail = format!("is unknown; known are {}", names.join(", "));
-            return Err(vec![Violation::new(
-                Pointer::root().child("data_type"),
-                detail,
-            )]);
-        };
+        let dataset = self.find(request.data_type.as_str()).map_err(|detail| {
+            let pointer = Pointer::root().child("data_type");
+            vec![Violation::new(pointer, detail)]
+        })?;
         let mut violations = Vec::new();
         let columns = match &request.columns {
             Some(names) => columns(dataset, names, &mut violations),

@@ -6,14 +6,15 @@
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU64;
 
-use arrow::datatypes::DataType;
-use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Op, RowOrder, TimeRange};
 
-use crate::column_type::{ColumnType, Kind, Scalar};
+use crate::catalogue::Table;
+use crate::column_type::Scalar;
+use crate::key_bounds::KeyBound;
 use crate::plan::BLOCK_ROWS;
 use crate::predicate::{Predicate, Test};
 use crate::query::{Query, hidden_name};
+use crate::resolution::operand;
 use crate::value::Value;
 
 /// A query with the parameters that it names.
@@ -68,26 +69,19 @@ fn escaped(text: &str) -> String {
 
 /// Selects the rows of a range, in the order that was asked for.
 pub(crate) fn rows(query: &Query, range: TimeRange) -> Statement {
-    let dataset = &query.dataset;
-    let order = match query.order {
-        RowOrder::Time => std::iter::once(&dataset.time)
-            .chain(&dataset.order_by)
-            .collect(),
-        RowOrder::Storage => Vec::new(),
-    };
-    select(query, range, &[], &order)
+    select(query, range, &[], query.order)
 }
 
 /// Selects the rows of a range in any order, with some more columns of the dataset.
 pub(crate) fn unordered_rows(query: &Query, range: TimeRange, hidden: &[usize]) -> Statement {
-    select(query, range, hidden, &[])
+    select(query, range, hidden, RowOrder::Storage)
 }
 
 /// Selects rows.
 ///
 /// The columns get numbers for names in the inner query: a public name that is also a column of
 /// the table would stand for the cast one in `WHERE` otherwise, and hide it from the index.
-fn select(query: &Query, range: TimeRange, hidden: &[usize], order: &[&String]) -> Statement {
+fn select(query: &Query, range: TimeRange, hidden: &[usize], order: RowOrder) -> Statement {
     let dataset = &query.dataset;
     let columns: Vec<_> = query.columns.iter().chain(hidden).copied().collect();
     let public = columns.iter().enumerate().map(|(number, index)| {
@@ -98,18 +92,23 @@ fn select(query: &Query, range: TimeRange, hidden: &[usize], order: &[&String]) 
         format!("_{number} AS `{name}`")
     });
     let public = public.collect::<Vec<_>>().join(", ");
-    let order_names: Vec<_> = (0..order.len())
-        .map(|number| format!("_o{number}"))
-        .collect();
-    let inner = Builder::union(query, range, |table| {
-        let order = order.iter().zip(&order_names);
-        let order = order.map(|(sql, name)| format!("{sql} AS {name}"));
-        numbered(query, &columns, table).chain(order).collect()
+    let inner = Builder::union(query, range, |number| {
+        let table = &dataset.tables[number];
+        let keys = table.order_by.iter().map(|key| &key.sorted_by);
+        let order = match order {
+            RowOrder::Time => std::iter::once(&table.time).chain(keys).collect(),
+            RowOrder::Storage => Vec::new(),
+        };
+        let order = order.iter().enumerate();
+        let order = order.map(|(number, sql)| format!("{sql} AS _o{number}"));
+        numbered(query, &columns, number).chain(order).collect()
     });
     let mut sql = format!("SELECT {public}\nFROM (\n{}\n)", inner.sql);
-    if !order.is_empty() {
+    if order == RowOrder::Time {
+        let keys = 0..=dataset.order_keys();
+        let keys: Vec<_> = keys.map(|number| format!("_o{number}")).collect();
         sql.push_str("\nORDER BY ");
-        sql.push_str(&order_names.join(", "));
+        sql.push_str(&keys.join(", "));
     }
     Statement {
         sql,
@@ -120,9 +119,8 @@ fn select(query: &Query, range: TimeRange, hidden: &[usize], order: &[&String]) 
 /// Selects columns of one of the tables under their numbers.
 fn numbered(query: &Query, columns: &[usize], table: usize) -> impl Iterator<Item = String> {
     columns.iter().enumerate().map(move |(number, index)| {
-        let column = &query.dataset.columns[*index];
-        let sql = selected(&column.sql[table], &column.value_type, query);
-        format!("{sql} AS _{number}")
+        let source = &query.dataset.columns[*index].sources[table];
+        format!("{} AS _{number}", source.selected)
     })
 }
 
@@ -139,8 +137,8 @@ pub(crate) fn histogram(
     let chosen =
         format!("(intDiv(_part_offset, {BLOCK_ROWS}) + cityHash64(_part)) % {{one_in:UInt64}} = 0");
     let chosen = one_in.is_some().then_some(chosen.as_str());
-    let inner = Builder::union_of(query, range, chosen, |_| {
-        let time = &query.dataset.time;
+    let inner = Builder::union_of(query, range, chosen, |table| {
+        let time = &query.dataset.tables[table].time;
         vec![format!(
             "intDiv(toUInt64(toUnixTimestamp64Micro(CAST({time}, 'DateTime64(6)')) \
              - toUnixTimestamp64Micro({{start:DateTime64(9, 'UTC')}})), {{width:UInt64}}) AS _0"
@@ -160,21 +158,6 @@ pub(crate) fn histogram(
             inner.sql
         ),
         parameters,
-    }
-}
-
-/// Has a column come as its type. Texts and maps of them may come in any form that the reader knows,
-/// as it costs ClickHouse most to change those, unless tables are to agree on one.
-fn selected(sql: &str, column_type: &ColumnType, query: &Query) -> String {
-    let is_text = match column_type.kind {
-        Kind::Scalar(scalar) => scalar.arrow() == DataType::Utf8,
-        Kind::Map => true,
-        Kind::List(_) | Kind::Struct(_) => false,
-    };
-    if is_text && query.dataset.tables.len() == 1 {
-        sql.to_owned()
-    } else {
-        cast(sql, column_type)
     }
 }
 
@@ -215,14 +198,55 @@ pub(crate) fn estimate(query: &Query, range: TimeRange) -> Statement {
     }
 }
 
-fn cast(sql: &str, column_type: &ColumnType) -> String {
-    let clickhouse = column_type.clickhouse().replace('\'', "\\'");
-    format!("CAST({sql}, '{clickhouse}')")
+/// Asks for tables of a database: name, engine and keys of each, as [`TableRow`](crate::look::TableRow).
+pub(crate) fn tables(database: &str, tables: &[&str]) -> Statement {
+    Statement {
+        sql: "SELECT database, name, engine, engine_full, sorting_key, partition_key\n\
+              FROM system.tables\n\
+              WHERE database = {database:String} AND name IN {tables:Array(String)}"
+            .to_owned(),
+        parameters: names(database, tables),
+    }
+}
+
+/// Asks for the columns of tables, as [`ColumnRow`](crate::look::ColumnRow).
+pub(crate) fn columns(database: &str, tables: &[&str]) -> Statement {
+    Statement {
+        sql: "SELECT database, table, name, type, default_kind, default_expression\n\
+              FROM system.columns\n\
+              WHERE database = {database:String} AND table IN {tables:Array(String)}\n\
+              ORDER BY table, position"
+            .to_owned(),
+        parameters: names(database, tables),
+    }
+}
+
+fn names(database: &str, tables: &[&str]) -> Vec<(String, Parameter)> {
+    let text = |text: &str| Value::Text(text.to_owned());
+    let tables = tables.iter().map(|table| text(table)).collect();
+    vec![
+        ("database".to_owned(), Parameter::One(text(database))),
+        ("tables".to_owned(), Parameter::Many(tables)),
+    ]
+}
+
+/// Asks for no rows, whose header has the types of a preset's expressions.
+pub(crate) fn header(from: &str, expressions: &[&str]) -> Statement {
+    let columns = expressions.iter().enumerate();
+    let columns: Vec<_> = columns
+        .map(|(number, sql)| format!("{sql} AS _{number}"))
+        .collect();
+    Statement {
+        sql: format!("SELECT {}\nFROM {from}\nLIMIT 0", columns.join(", ")),
+        parameters: Vec::new(),
+    }
 }
 
 struct Builder<'a> {
     query: &'a Query,
     table: usize,
+    /// How many values of the filter are bound.
+    filter: usize,
     parameters: Vec<(String, Parameter)>,
 }
 
@@ -243,20 +267,26 @@ impl Builder<'_> {
         let first = condition.map_or(String::new(), |first| format!("\nPREWHERE {first}"));
         let mut parameters = Vec::new();
         let mut branches = Vec::new();
-        for (table, name) in query.dataset.tables.iter().enumerate() {
+        for (number, table) in query.dataset.tables.iter().enumerate() {
             let mut builder = Builder {
                 query,
-                table,
+                table: number,
+                // The same values of the filter, by the same names, for each table.
+                filter: 0,
                 parameters: Vec::new(),
             };
-            let conditions = builder.conditions(range);
+            let conditions = builder.conditions(table, range);
             branches.push(format!(
-                "SELECT {}\nFROM {name}{first}\nWHERE {}",
-                select(table).join(", "),
+                "SELECT {}\nFROM {}{first}\nWHERE {}",
+                select(number).join(", "),
+                table.from,
                 conditions.join("\n  AND ")
             ));
-            // The same for each table.
-            parameters = builder.parameters;
+            for (name, parameter) in builder.parameters {
+                if !parameters.iter().any(|(other, _)| *other == name) {
+                    parameters.push((name, parameter));
+                }
+            }
         }
         Statement {
             sql: branches.join("\nUNION ALL\n"),
@@ -264,26 +294,21 @@ impl Builder<'_> {
         }
     }
 
-    fn conditions(&mut self, range: TimeRange) -> Vec<String> {
-        let dataset = &self.query.dataset;
+    fn conditions(&mut self, table: &Table, range: TimeRange) -> Vec<String> {
         self.name(
             "organization",
             Value::Text(self.query.organization.to_string()),
         );
         self.name("start", Value::time(range.start()));
         self.name("end", Value::time(range.end()));
-        let time = operand(&dataset.time);
+        let time = operand(&table.time);
         let mut conditions = vec![
-            format!("{} = {{organization:String}}", operand(&dataset.tenant)),
+            format!("{} = {{organization:String}}", table.tenant),
             format!("{time} >= {{start:DateTime64(9, 'UTC')}}"),
             format!("{time} < {{end:DateTime64(9, 'UTC')}}"),
         ];
-        if let Some((coarse, (first, last))) = dataset.coarse_time.as_deref().zip(seconds(range)) {
-            self.name("first_second", Value::seconds(first));
-            self.name("last_second", Value::seconds(last));
-            let coarse = operand(coarse);
-            conditions.push(format!("{coarse} >= {{first_second:DateTime('UTC')}}"));
-            conditions.push(format!("{coarse} <= {{last_second:DateTime('UTC')}}"));
+        for bound in &table.bounds {
+            conditions.extend(self.key_conditions(bound, range).into_iter().flatten());
         }
         match &self.query.predicate {
             Predicate::All(predicates) => {
@@ -292,6 +317,32 @@ impl Builder<'_> {
             predicate => conditions.push(self.predicate(predicate)),
         }
         conditions
+    }
+
+    /// Says of a key what is true of it for all times of a range, or nothing where its functions
+    /// mean nothing: ClickHouse's `DateTime` is 32 bits of seconds.
+    fn key_conditions(&mut self, bound: &KeyBound, range: TimeRange) -> Option<[String; 2]> {
+        let start = range.start() - bound.margin;
+        let end = range.end() + bound.margin;
+        if !(EARLIEST_KEY..LATEST_KEY).contains(&start.timestamp())
+            || !(EARLIEST_KEY..LATEST_KEY).contains(&end.timestamp())
+        {
+            return None;
+        }
+        let [start, end] = match bound.margin.num_hours() {
+            0 => ["start".to_owned(), "end".to_owned()],
+            hours => {
+                let names = [format!("start_{hours}h"), format!("end_{hours}h")];
+                self.name(&names[0], Value::time(start));
+                self.name(&names[1], Value::time(end));
+                names
+            }
+        };
+        let value = |name: &str| bound.of(&format!("{{{name}:DateTime64(9, 'UTC')}}"));
+        Some([
+            format!("{} >= {}", bound.sql, value(&start)),
+            format!("{} <= {}", bound.sql, value(&end)),
+        ])
     }
 
     fn predicate(&mut self, predicate: &Predicate) -> String {
@@ -329,12 +380,7 @@ impl Builder<'_> {
 
     fn column_holds(&mut self, test: &Test) -> String {
         let column = &self.query.dataset.columns[test.column];
-        let sql = &column.sql[self.table];
-        let value = match column.value_type.kind {
-            Kind::Scalar(Scalar::Enum) => cast(sql, &column.value_type),
-            _ => operand(sql),
-        };
-        let comparison = self.comparison(&value, test);
+        let comparison = self.comparison(&column.sources[self.table].compared, test);
         if column.value_type.nullable && test.op != Op::Exists {
             format!("ifNull({comparison}, false)")
         } else {
@@ -343,19 +389,44 @@ impl Builder<'_> {
     }
 
     fn key_holds(&mut self, key: &str, test: &Test) -> String {
-        let column = &self.query.dataset.columns[test.column];
-        let map = operand(&column.sql[self.table]);
-        let key = self.bind(Parameter::One(Value::Text(key.to_owned())), "String");
-        // A key that is not there has the value '', which is a value, too.
-        let has_key = format!("mapContains({map}, {key})");
+        let source = &self.query.dataset.columns[test.column].sources[self.table];
+        let (value, has_key) = if source.is_json {
+            let value = self.json_value(&source.sql, key);
+            (
+                format!("ifNull({value}, '')"),
+                format!("isNotNull({value})"),
+            )
+        } else {
+            let map = operand(&source.sql);
+            let key = self.bind(Parameter::One(Value::Text(key.to_owned())), "String");
+            // A key that is not there has the value '', which is a value, too.
+            (
+                format!("{map}[{key}]"),
+                format!("mapContains({map}, {key})"),
+            )
+        };
         if test.op == Op::Exists {
             has_key
         } else if test.compared_as == Scalar::Float64 {
-            let value = format!("toFloat64OrNull({map}[{key}])");
+            let value = format!("toFloat64OrNull({value})");
             format!("ifNull({}, false)", self.comparison(&value, test))
         } else {
-            let value = format!("{map}[{key}]");
             format!("({has_key} AND {})", self.comparison(&value, test))
+        }
+    }
+
+    /// Returns the text at a path of a JSON column, or NULL. The dots of a key nest it or, with
+    /// `json_type_escape_dots_in_keys`, are escaped.
+    fn json_value(&mut self, column: &str, key: &str) -> String {
+        let mut text = |path: String| {
+            let path = self.bind(Parameter::One(Value::Text(path)), "String");
+            format!("CAST(getSubcolumn({column}, {path}), 'Nullable(String)')")
+        };
+        let nested = text(key.to_owned());
+        if key.contains('.') {
+            format!("coalesce({nested}, {})", text(key.replace('.', "%2E")))
+        } else {
+            nested
         }
     }
 
@@ -394,29 +465,18 @@ impl Builder<'_> {
     }
 
     fn bind(&mut self, parameter: Parameter, clickhouse_type: &str) -> String {
-        let name = format!("p{}", self.parameters.len());
+        let name = format!("p{}", self.filter);
+        self.filter += 1;
         let placeholder = format!("{{{name}:{clickhouse_type}}}");
         self.parameters.push((name, parameter));
         placeholder
     }
 }
 
-/// Puts an expression into parentheses unless it is a mere name.
-fn operand(sql: &str) -> String {
-    if sql.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') {
-        sql.to_owned()
-    } else {
-        format!("({sql})")
-    }
-}
-
-/// Returns the first and the last whole second that rows of a range can have, unless one of them
-/// is out of the range of ClickHouse's `DateTime`, where a time in seconds means nothing.
-fn seconds(range: TimeRange) -> Option<(DateTime<Utc>, DateTime<Utc>)> {
-    let (first, last) = (range.start(), range.end() + TimeDelta::seconds(1));
-    let fits = |time: DateTime<Utc>| u32::try_from(time.timestamp()).is_ok();
-    (fits(first) && fits(last)).then_some((first, last))
-}
+/// The first second at which functions of time mean something in every time zone, and the first at
+/// which they do not any more: the years 1971 to 2105.
+const EARLIEST_KEY: i64 = 31_536_000;
+const LATEST_KEY: i64 = 4_291_747_200;
 
 #[cfg(test)]
 mod tests;

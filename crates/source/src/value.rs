@@ -38,11 +38,6 @@ impl Value {
     pub(crate) fn time(time: DateTime<Utc>) -> Self {
         Self::Text(time.format("%Y-%m-%d %H:%M:%S%.9f").to_string())
     }
-
-    /// Makes the text that ClickHouse reads as a `DateTime('UTC')`; a fraction is cut off.
-    pub(crate) fn seconds(time: DateTime<Utc>) -> Self {
-        Self::Text(time.format("%Y-%m-%d %H:%M:%S").to_string())
-    }
 }
 
 /// Reads a posted value as a type, or says what it must be.

@@ -11,7 +11,6 @@ mod publish;
 mod read;
 mod resume;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use domain::{
@@ -19,7 +18,7 @@ use domain::{
 };
 use encode::EncodeError;
 use sink::{Sink, SinkError};
-use source::{BlockLimits, Catalogue, ClickHouse, ReadLimits, SourceError};
+use source::{BlockLimits, ClickHouse, LiveCatalogue, ReadLimits, SourceError};
 use store::StoreError;
 use tokio_util::sync::CancellationToken;
 
@@ -33,7 +32,7 @@ use crate::pipeline::attempt::Attempt;
 #[derive(Clone)]
 pub struct Pipeline {
     /// The datasets.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: LiveCatalogue,
     /// Where rows come from.
     pub clickhouse: ClickHouse,
     /// The threads in between.
@@ -50,6 +49,9 @@ pub enum PipelineError {
     /// The request does not fit the catalogue any more.
     #[error("the request does not fit the catalogue: {}", list(.0))]
     Dataset(Vec<Violation>),
+    /// The tables were changed while the job ran.
+    #[error("the tables of ClickHouse changed while the job ran")]
+    TablesChanged(#[source] SourceError),
     /// Reading failed.
     #[error("reading from ClickHouse")]
     Source(#[from] SourceError),
@@ -89,14 +91,14 @@ impl Classify for PipelineError {
             Self::Encode(error) => error.class(),
             Self::Sink(error) => error.class(),
             Self::Store(error) => error.class(),
-            Self::EncoderGone => ErrorClass::TRANSIENT,
+            Self::TablesChanged(_) | Self::EncoderGone => ErrorClass::TRANSIENT,
             Self::Stopped => ErrorClass::Cancelled,
         }
     }
 
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Dataset(_) => ErrorCode::DatasetChanged,
+            Self::Dataset(_) | Self::TablesChanged(_) => ErrorCode::DatasetChanged,
             Self::Source(error) => error.code(),
             Self::Encode(error) => error.code(),
             Self::Sink(error) => error.code(),
@@ -160,6 +162,15 @@ impl Pipeline {
                 made.unwrap_or(Err(PipelineError::Store(StoreError::LeaseLost)))
             }
             () = stops.now.cancelled() => Err(PipelineError::Stopped),
+        };
+        let made = match made {
+            Err(PipelineError::Source(SourceError::Engine(exception)))
+                if exception.is_unknown_name() =>
+            {
+                let error = SourceError::Engine(exception);
+                Err(attempt.explain(error).await)
+            }
+            made => made,
         };
         if made.is_err()
             && tokio::time::timeout(CLEAN_UP, Box::pin(attempt.leave()))

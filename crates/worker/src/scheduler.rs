@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -11,7 +10,7 @@ use domain::{
     ScheduleId, export_of,
 };
 use queue::Wakeups;
-use source::Catalogue;
+use source::LiveCatalogue;
 use store::events::Actor;
 use store::jobs::{NewJob, Run};
 use store::quotas::{self, QuotasConfig};
@@ -28,7 +27,7 @@ pub struct Scheduler {
     /// Where schedules and jobs are.
     pub pool: PgPool,
     /// What can be exported.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: LiveCatalogue,
     /// What organizations may have.
     pub quotas: QuotasConfig,
     /// Wakes a worker for a job.
@@ -196,7 +195,8 @@ impl Scheduler {
         })?;
         let body = export_of(&schedule.request.export, window);
         let request = ExportRequest::parse(&body, &RequestLimits::NONE).and_then(|request| {
-            let resolved = self.catalogue.resolve(&request, schedule.organization);
+            let catalogue = self.catalogue.current();
+            let resolved = catalogue.resolve(&request, schedule.organization);
             resolved.map(|_| request)
         });
         request.map_err(|violations| {

@@ -12,7 +12,7 @@ use representation::Links;
 use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
-use source::{Catalogue, ClickHouse};
+use source::{ClickHouse, LiveCatalogue, Preset};
 use store::{PgPool, StoreError};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -46,9 +46,8 @@ pub async fn run(
     let leavings = Arc::new(Notify::new());
     let (news, told) = watch::channel(());
     let (clock, pulse) = (Arc::new(SystemClock), Pulse::default());
-    let jobs = config.worker.jobs.get();
-    let threads = config.pipeline.encode_threads();
-    let catalogue = Arc::new(Catalogue::from_config(&config.datasets).context("datasets")?);
+    let (jobs, threads) = (config.worker.jobs.get(), config.pipeline.encode_threads());
+    let (clickhouse, catalogue) = tables(&config)?;
     let wake_ups = Wakeups::connect(&config.redis).context("redis")?;
     let waiting = usize::try_from(jobs)? * config.pipeline.blocks_in_flight();
 
@@ -63,8 +62,8 @@ pub async fn run(
         pulse: pulse.clone(),
         runner: Runner {
             pipeline: Pipeline {
-                catalogue: Arc::clone(&catalogue),
-                clickhouse: ClickHouse::new(&config.clickhouse).context("clickhouse")?,
+                catalogue: catalogue.clone(),
+                clickhouse,
                 pool: EncodePool::start(threads, waiting).context("encoding threads")?,
                 sink: sink.clone(),
                 config: config.pipeline,
@@ -86,7 +85,7 @@ pub async fn run(
     };
     let scheduler = Scheduler {
         pool: pool.clone(),
-        catalogue,
+        catalogue: catalogue.clone(),
         quotas: config.quotas,
         wake_ups,
         config: config.schedules,
@@ -130,6 +129,7 @@ pub async fn run(
         tokio::join!(
             claims.run(awake, soft.clone()),
             scheduler.run(soft.clone()),
+            soft.run_until_cancelled(catalogue.follow(config.datasets.look_interval())),
             hard.run_until_cancelled(cleaner.run(soft.clone())),
             cleaner.sweep(soft.clone()),
             notifying,
@@ -166,4 +166,11 @@ async fn wait_for_schema(
         }
     }
     pulse.set_schema_is_behind(false);
+}
+
+/// Returns where rows come from, and what can be exported.
+fn tables(config: &Config) -> anyhow::Result<(ClickHouse, LiveCatalogue)> {
+    let clickhouse = ClickHouse::new(&config.clickhouse).context("clickhouse")?;
+    let preset = Preset::from_config(&config.datasets).context("datasets")?;
+    Ok((clickhouse.clone(), LiveCatalogue::new(preset, clickhouse)))
 }

@@ -77,9 +77,17 @@ pub async fn estimate_export(
     let mut connection = store::acquire(&app.pool).await?;
     let costs = store::jobs::costs(&mut connection, organization, &request).await?;
     drop(connection);
-    let estimate = app
-        .estimator
-        .estimate(&query, &request.output, &costs)
-        .await?;
+    let estimate = app.estimator.estimate(&query, &request.output, &costs);
+    let estimate = match estimate.await {
+        Err(SourceError::Engine(exception)) if exception.is_unknown_name() => {
+            // The tables are not what they were at the last look.
+            app.catalogue.refresh().await?;
+            let (request, query) = validate(&app, &body, &limits, organization)
+                .map_err(EstimateExportError::Invalid)?;
+            let estimate = app.estimator.estimate(&query, &request.output, &costs);
+            estimate.await?
+        }
+        estimate => estimate?,
+    };
     Ok(Json(estimate).into_response())
 }

@@ -55,7 +55,7 @@ struct Dataset<'a> {
 struct Column<'a> {
     name: &'a str,
     /// `string`, `enum`, `uuid`, `ipv4`, `ipv6`, `bool`, `int8` to `int64`, `uint8` to `uint64`,
-    /// `float32`, `float64`, `date`, `timestamp`, `map<string, string>`, or `list<…>` and
+    /// `float32`, `float64`, `date`, `timestamp`, `map<string, string>`, `map<string, json>`, or `list<…>` and
     /// `struct<name: …>` of these, in which `?` stands behind what can be null.
     #[schema(example = "map<string, string>")]
     r#type: String,
@@ -128,7 +128,7 @@ impl From<Format> for FormatOffer {
 }
 
 /// Answers 200 with the datasets and the formats, all that a form needs, or 304 when the client has
-/// them already. They change only with a release or the configuration.
+/// them already. They change with a release, the configuration, and the tables that ClickHouse has.
 ///
 /// # Errors
 ///
@@ -152,6 +152,7 @@ pub async fn list_datasets(
     _: Reader,
     condition: IfNoneMatch,
 ) -> Result<Response, ListDatasetsError> {
-    let body = serde_json::to_string(&Datasets::of(&app.catalogue))?;
+    let catalogue = app.catalogue.current();
+    let body = serde_json::to_string(&Datasets::of(&catalogue))?;
     Ok(condition.answer(&EntityTag::of(&body), &body)?)
 }

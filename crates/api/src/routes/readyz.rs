@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
-use source::SourceError;
+use source::{Lack, SourceError};
 use store::StoreError;
 use tracing::warn;
 use utoipa::ToSchema;
@@ -19,6 +19,28 @@ use crate::app::App;
 pub struct Readiness {
     status: Status,
     dependencies: Dependencies,
+    /// Tables and columns that the preset of datasets names and ClickHouse does not have. They are not
+    /// offered; everything else works.
+    missing: Vec<Missing>,
+}
+
+/// What a dataset lacks.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Missing {
+    #[schema(example = "logs")]
+    dataset: String,
+    /// A table or a column.
+    #[schema(example = "column event_name")]
+    what: String,
+}
+
+impl From<&Lack> for Missing {
+    fn from(lack: &Lack) -> Self {
+        Self {
+            dataset: lack.dataset.clone(),
+            what: lack.what.clone(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -51,7 +73,7 @@ pub(crate) struct Dependency {
 }
 
 impl Readiness {
-    pub(crate) fn of(dependencies: Dependencies) -> Self {
+    pub(crate) fn of(dependencies: Dependencies, lacks: &[Lack]) -> Self {
         let Dependencies {
             postgres,
             redis,
@@ -67,6 +89,7 @@ impl Readiness {
         Self {
             status,
             dependencies,
+            missing: lacks.iter().map(Missing::from).collect(),
         }
     }
 }
@@ -104,12 +127,14 @@ pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
         check("s3", app.ready_timeout, app.sink.ping()),
         check("clickhouse", app.ready_timeout, app.estimator.ping()),
     );
-    let readiness = Readiness::of(Dependencies {
+    let dependencies = Dependencies {
         postgres,
         redis,
         s3,
         clickhouse,
-    });
+    };
+    let catalogue = app.catalogue.current();
+    let readiness = Readiness::of(dependencies, catalogue.lacks());
     let code = match readiness.status {
         Status::Ready | Status::Degraded => StatusCode::OK,
         Status::Down => StatusCode::SERVICE_UNAVAILABLE,

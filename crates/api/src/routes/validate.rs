@@ -21,10 +21,11 @@ pub(in crate::routes) fn validate(
     limits: &RequestLimits,
     organization: OrganizationId,
 ) -> Result<(ExportRequest, Query), Vec<Violation>> {
+    let catalogue = app.catalogue.current();
     match ExportRequest::parse(body, limits) {
         Ok(request) => {
             let violations = refusals(app, &request);
-            match app.catalogue.resolve(&request, organization) {
+            match catalogue.resolve(&request, organization) {
                 Ok(query) if violations.is_empty() => Ok((request, query)),
                 resolved => Err([resolved.err().unwrap_or_default(), violations].concat()),
             }
@@ -35,7 +36,7 @@ pub(in crate::routes) fn validate(
                 .map(|members| without(members, &violations))
                 .and_then(|sound| ExportRequest::parse(&sound, limits).ok());
             if let Some(request) = sound {
-                let resolved = app.catalogue.resolve(&request, organization);
+                let resolved = catalogue.resolve(&request, organization);
                 violations.extend(resolved.err().unwrap_or_default());
                 violations.extend(refusals(app, &request));
             }

@@ -157,7 +157,7 @@ async fn the_catalogue_has_its_say() {
     answer.assert_problem(422, "invalid_request");
     insta::assert_json_snapshot!(answer.body, { ".request_id" => "[request id]" });
     body = minimal();
-    body["data_type"] = json!("profiles");
+    body["data_type"] = json!("cookies");
     let answer = app.post(&body).await;
     answer.assert_problem(422, "invalid_request");
     assert_eq!(answer.body["errors"][0]["pointer"], "/data_type");

@@ -26,6 +26,7 @@ async fn a_form_learns_what_there_is() {
             "metrics_exponential_histogram",
             "metrics_histogram",
             "metrics_summary",
+            "profiles",
             "traces"
         ]
     );

@@ -1,14 +1,23 @@
 use std::num::NonZeroU64;
 
-use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
+use domain::{ExportRequest, OrganizationId, RequestLimits};
 use serde_json::{Value as Json, json};
 
 use super::{Parameter, Statement, histogram, rows, sample, unordered_rows};
-use crate::catalogue::{Catalogue, OTEL_PRESET, TELEMETRYFLOW_PRESET};
+use crate::catalogue::Catalogue;
+use crate::key_bounds::KeyColumn;
+use crate::preset::{OTEL_PRESET, Preset, TELEMETRYFLOW_PRESET};
 use crate::query::Query;
+use crate::seen::{Seen, SeenTable};
+use crate::server_type::ServerType;
 use crate::value::Value;
 
 fn query(preset: &str, data_type: &str, changes: &Json) -> Query {
+    let catalogue = Catalogue::load(&[("preset", preset)]).unwrap();
+    resolve(&catalogue, data_type, changes)
+}
+
+fn resolve(catalogue: &Catalogue, data_type: &str, changes: &Json) -> Query {
     let mut body = json!({
         "data_type": data_type, "format": "csv",
         "start_time": "2026-01-01T00:00:00.5Z", "end_time": "2026-01-02T00:00:00Z",
@@ -18,8 +27,7 @@ fn query(preset: &str, data_type: &str, changes: &Json) -> Query {
     }
     let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
     let organization: OrganizationId = "0192f0c1-2345-7000-8000-000000000001".parse().unwrap();
-    Catalogue::load(&[("preset", preset)])
-        .unwrap()
+    catalogue
         .resolve(&request, organization)
         .unwrap_or_else(|violations| panic!("{violations:?}"))
 }
@@ -39,15 +47,9 @@ fn condition(preset: &str, data_type: &str, filters: &Json) -> String {
         &json!({"columns": ["timestamp"], "filters": filters}),
     );
     let statement = rows(&query, query.range());
-    // The filter is what comes after the window, which ends with one of these.
-    let window = [
-        "{last_second:DateTime('UTC')}\n  AND ",
-        "{end:DateTime64(9, 'UTC')}\n  AND ",
-    ];
-    let (_, condition) = window
-        .iter()
-        .find_map(|end| statement.sql.split_once(end))
-        .unwrap();
+    // The filter is what comes after the window.
+    let window = "{end:DateTime64(9, 'UTC')}\n  AND ";
+    let (_, condition) = statement.sql.split_once(window).unwrap();
     let (condition, _) = condition.split_once("\n)\nORDER BY").unwrap();
     let filters = statement
         .parameters
@@ -64,7 +66,7 @@ fn rows_of_a_table() {
         "logs",
         &json!({"columns": ["body", "timestamp", "attributes"]}),
     );
-    insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r"
         SELECT _0 AS `body`, _1 AS `timestamp`, _2 AS `attributes`
         FROM (
         SELECT Body AS _0, CAST(Timestamp, 'DateTime64(9, \'UTC\')') AS _1, LogAttributes AS _2, Timestamp AS _o0, ServiceName AS _o1, TraceId AS _o2, SpanId AS _o3, SeverityNumber AS _o4, Body AS _o5
@@ -72,16 +74,12 @@ fn rows_of_a_table() {
         WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
           AND Timestamp >= {start:DateTime64(9, 'UTC')}
           AND Timestamp < {end:DateTime64(9, 'UTC')}
-          AND TimestampTime >= {first_second:DateTime('UTC')}
-          AND TimestampTime <= {last_second:DateTime('UTC')}
         )
         ORDER BY _o0, _o1, _o2, _o3, _o4, _o5
         organization = 0192f0c1-2345-7000-8000-000000000001
         start = 2026-01-01 00:00:00.500000000
         end = 2026-01-02 00:00:00.000000000
-        first_second = 2026-01-01 00:00:00
-        last_second = 2026-01-02 00:00:01
-    "#);
+    ");
 }
 
 #[test]
@@ -120,7 +118,7 @@ fn rows_to_be_sorted_have_what_orders_them() {
 #[test]
 fn every_dataset_that_ships_can_be_sorted() {
     for preset in [OTEL_PRESET, TELEMETRYFLOW_PRESET] {
-        for dataset in Catalogue::load(&[("preset", preset)]).unwrap().names() {
+        for (dataset, _) in Catalogue::load(&[("preset", preset)]).unwrap().datasets() {
             assert!(
                 query(preset, dataset, &json!({})).sort_keys().is_some(),
                 "{dataset}"
@@ -136,7 +134,7 @@ fn rows_of_several_tables() {
         "metrics",
         &json!({"columns": ["metric_type", "is_monotonic"], "filters": {"metric_name": "cpu"}}),
     );
-    insta::assert_snapshot!(text(&rows(&query, query.range())), @r#"
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r"
         SELECT _0 AS `metric_type`, _1 AS `is_monotonic`
         FROM (
         SELECT CAST('gauge', 'String') AS _0, CAST(NULL, 'Nullable(Bool)') AS _1, TimeUnix AS _o0, ServiceName AS _o1, MetricName AS _o2, Attributes AS _o3
@@ -144,21 +142,21 @@ fn rows_of_several_tables() {
         WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
           AND TimeUnix >= {start:DateTime64(9, 'UTC')}
           AND TimeUnix < {end:DateTime64(9, 'UTC')}
-          AND MetricName = {p3:String}
+          AND MetricName = {p0:String}
         UNION ALL
         SELECT CAST('sum', 'String') AS _0, CAST(IsMonotonic, 'Nullable(Bool)') AS _1, TimeUnix AS _o0, ServiceName AS _o1, MetricName AS _o2, Attributes AS _o3
         FROM `otel_metrics_sum`
         WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
           AND TimeUnix >= {start:DateTime64(9, 'UTC')}
           AND TimeUnix < {end:DateTime64(9, 'UTC')}
-          AND MetricName = {p3:String}
+          AND MetricName = {p0:String}
         )
         ORDER BY _o0, _o1, _o2, _o3
         organization = 0192f0c1-2345-7000-8000-000000000001
         start = 2026-01-01 00:00:00.500000000
         end = 2026-01-02 00:00:00.000000000
-        p3 = cpu
-    "#);
+        p0 = cpu
+    ");
 }
 
 #[test]
@@ -192,22 +190,22 @@ fn a_sample_is_of_the_same_rows() {
         &json!({"columns": ["body", "severity_number"], "filters": {"service_name": "api"}}),
     );
     insta::assert_snapshot!(text(&sample(&query, 1_000)), @r"
-    SELECT count() AS rows, sum(byteSize(_0, _1)) AS bytes
-    FROM (
-    SELECT * FROM (
-    SELECT body AS _0, CAST(severity_number, 'UInt8') AS _1
-    FROM `logs_v3`
-    WHERE organization_id = {organization:String}
-      AND timestamp >= {start:DateTime64(9, 'UTC')}
-      AND timestamp < {end:DateTime64(9, 'UTC')}
-      AND service_name = {p3:String}
-    )
-    LIMIT 1000
-    )
-    organization = 0192f0c1-2345-7000-8000-000000000001
-    start = 2026-01-01 00:00:00.500000000
-    end = 2026-01-02 00:00:00.000000000
-    p3 = api
+        SELECT count() AS rows, sum(byteSize(_0, _1)) AS bytes
+        FROM (
+        SELECT * FROM (
+        SELECT body AS _0, CAST(severity_number, 'UInt8') AS _1
+        FROM `logs_v3`
+        WHERE organization_id = {organization:String}
+          AND timestamp >= {start:DateTime64(9, 'UTC')}
+          AND timestamp < {end:DateTime64(9, 'UTC')}
+          AND service_name = {p0:String}
+        )
+        LIMIT 1000
+        )
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
+        p0 = api
     ");
 }
 
@@ -218,7 +216,7 @@ fn rows_are_counted_under_the_same_conditions() {
         "logs",
         &json!({"filters": {"service_name": "api"}}),
     );
-    insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200, None)), @r#"
+    insta::assert_snapshot!(text(&histogram(&query, query.range(), 43_200, None)), @r"
         SELECT _0 AS bucket, count() AS rows
         FROM (
         SELECT intDiv(toUInt64(toUnixTimestamp64Micro(CAST(Timestamp, 'DateTime64(6)')) - toUnixTimestamp64Micro({start:DateTime64(9, 'UTC')})), {width:UInt64}) AS _0
@@ -226,20 +224,16 @@ fn rows_are_counted_under_the_same_conditions() {
         WHERE (ResourceAttributes['telemetryflow.organization.id']) = {organization:String}
           AND Timestamp >= {start:DateTime64(9, 'UTC')}
           AND Timestamp < {end:DateTime64(9, 'UTC')}
-          AND TimestampTime >= {first_second:DateTime('UTC')}
-          AND TimestampTime <= {last_second:DateTime('UTC')}
-          AND ServiceName = {p5:String}
+          AND ServiceName = {p0:String}
         )
         GROUP BY _0
         ORDER BY _0
         organization = 0192f0c1-2345-7000-8000-000000000001
         start = 2026-01-01 00:00:00.500000000
         end = 2026-01-02 00:00:00.000000000
-        first_second = 2026-01-01 00:00:00
-        last_second = 2026-01-02 00:00:01
-        p5 = api
+        p0 = api
         width = 43200
-    "#);
+    ");
 }
 
 #[test]
@@ -253,19 +247,6 @@ fn some_blocks_are_counted_in_every_table() {
         query.dataset.tables.len()
     );
     assert!(text(&statement).ends_with("\none_in = 4"));
-}
-
-#[test]
-fn the_time_in_seconds_is_left_out_where_it_means_nothing() {
-    let query = query(
-        OTEL_PRESET,
-        "logs",
-        &json!({"start_time": "1969-12-31T23:59:59Z"}),
-    );
-    assert!(!rows(&query, query.range()).sql.contains("TimestampTime"));
-    let start = "2026-01-01T00:00:00Z".parse().unwrap();
-    let slice = TimeRange::new(start, start + chrono::TimeDelta::days(1)).unwrap();
-    assert!(rows(&query, slice).sql.contains("TimestampTime"));
 }
 
 #[test]
@@ -304,27 +285,27 @@ fn text_operators() {
         {"field": "body", "op": "in", "value": ["a", "b"]},
         {"field": "body", "op": "not_in", "value": ["a", "b"]},
         {"field": "body", "op": "exists"},
-    ]})).replace(" OR ", "\nOR "), @r#"
-        (Body = {p5:String}
-        OR NOT (Body = {p6:String})
-        OR position(Body, {p7:String}) > 0
-        OR positionCaseInsensitiveUTF8(Body, {p8:String}) > 0
-        OR startsWith(Body, {p9:String})
-        OR endsWith(Body, {p10:String})
-        OR match(Body, {p11:String})
-        OR Body IN {p12:Array(String)}
-        OR NOT (Body IN {p13:Array(String)})
+    ]})).replace(" OR ", "\nOR "), @r"
+        (Body = {p0:String}
+        OR NOT (Body = {p1:String})
+        OR position(Body, {p2:String}) > 0
+        OR positionCaseInsensitiveUTF8(Body, {p3:String}) > 0
+        OR startsWith(Body, {p4:String})
+        OR endsWith(Body, {p5:String})
+        OR match(Body, {p6:String})
+        OR Body IN {p7:Array(String)}
+        OR NOT (Body IN {p8:Array(String)})
         OR isNotNull(Body))
+        p0 = x
+        p1 = x
+        p2 = x
+        p3 = x
+        p4 = x
         p5 = x
         p6 = x
-        p7 = x
-        p8 = x
-        p9 = x
-        p10 = x
-        p11 = x
-        p12 = ['a','b']
-        p13 = ['a','b']
-    "#);
+        p7 = ['a','b']
+        p8 = ['a','b']
+    ");
 }
 
 #[test]
@@ -332,18 +313,18 @@ fn number_operators() {
     let each = |op: &str| json!({"field": "severity_number", "op": op, "value": 17});
     insta::assert_snapshot!(condition(OTEL_PRESET, "logs", &json!({"not": {"all": [
         each("eq"), each("gt"), each("gte"), each("lt"), each("lte"),
-    ]}})).replace(" AND ", "\nAND "), @r#"
-        NOT ((SeverityNumber = {p5:UInt8}
-        AND SeverityNumber > {p6:UInt8}
-        AND SeverityNumber >= {p7:UInt8}
-        AND SeverityNumber < {p8:UInt8}
-        AND SeverityNumber <= {p9:UInt8}))
-        p5 = 17
-        p6 = 17
-        p7 = 17
-        p8 = 17
-        p9 = 17
-    "#);
+    ]}})).replace(" AND ", "\nAND "), @r"
+        NOT ((SeverityNumber = {p0:UInt8}
+        AND SeverityNumber > {p1:UInt8}
+        AND SeverityNumber >= {p2:UInt8}
+        AND SeverityNumber < {p3:UInt8}
+        AND SeverityNumber <= {p4:UInt8}))
+        p0 = 17
+        p1 = 17
+        p2 = 17
+        p3 = 17
+        p4 = 17
+    ");
 }
 
 #[test]
@@ -353,24 +334,24 @@ fn keys_of_maps() {
     insta::assert_snapshot!(condition(OTEL_PRESET, "logs", &json!({"any": [
         each("eq", json!("/")), each("ne", json!("/")), each("gte", json!(500)),
         each("in", json!([500, 502])), each("exists", json!(true)), each("exists", json!(false)),
-    ]})).replace(" OR ", "\nOR "), @r#"
-        ((mapContains(LogAttributes, {p5:String}) AND LogAttributes[{p5:String}] = {p6:String})
-        OR NOT ((mapContains(LogAttributes, {p7:String}) AND LogAttributes[{p7:String}] = {p8:String}))
-        OR ifNull(toFloat64OrNull(LogAttributes[{p9:String}]) >= {p10:Float64}, false)
-        OR ifNull(toFloat64OrNull(LogAttributes[{p11:String}]) IN {p12:Array(Float64)}, false)
-        OR mapContains(LogAttributes, {p13:String})
-        OR NOT (mapContains(LogAttributes, {p14:String})))
-        p5 = http.route
-        p6 = /
-        p7 = http.route
-        p8 = /
+    ]})).replace(" OR ", "\nOR "), @r"
+        ((mapContains(LogAttributes, {p0:String}) AND LogAttributes[{p0:String}] = {p1:String})
+        OR NOT ((mapContains(LogAttributes, {p2:String}) AND LogAttributes[{p2:String}] = {p3:String}))
+        OR ifNull(toFloat64OrNull(LogAttributes[{p4:String}]) >= {p5:Float64}, false)
+        OR ifNull(toFloat64OrNull(LogAttributes[{p6:String}]) IN {p7:Array(Float64)}, false)
+        OR mapContains(LogAttributes, {p8:String})
+        OR NOT (mapContains(LogAttributes, {p9:String})))
+        p0 = http.route
+        p1 = /
+        p2 = http.route
+        p3 = /
+        p4 = http.route
+        p5 = 500
+        p6 = http.route
+        p7 = [500,502]
+        p8 = http.route
         p9 = http.route
-        p10 = 500
-        p11 = http.route
-        p12 = [500,502]
-        p13 = http.route
-        p14 = http.route
-    "#);
+    ");
 }
 
 #[test]
@@ -380,13 +361,120 @@ fn what_can_be_null_or_is_an_enum() {
         {"field": "workspace_id", "op": "eq", "value": "6b1f3c52-6f0a-4c1e-9d3b-00000000000a"},
         {"field": "status_code", "op": "in", "value": ["OK", "ERROR"]},
         {"field": "status_message", "op": "exists", "value": false},
-    ]})), @r#"
-        NOT (ifNull(tenant_id = {p3:String}, false))
-          AND ifNull(workspace_id = {p4:UUID}, false)
-          AND CAST(status_code, 'String') IN {p5:Array(String)}
+    ]})), @r"
+        NOT (ifNull(tenant_id = {p0:String}, false))
+          AND ifNull(workspace_id = {p1:UUID}, false)
+          AND CAST(status_code, 'String') IN {p2:Array(String)}
           AND NOT (isNotNull(status_message))
-        p3 = a
-        p4 = 6b1f3c52-6f0a-4c1e-9d3b-00000000000a
-        p5 = ['OK','ERROR']
-    "#);
+        p0 = a
+        p1 = 6b1f3c52-6f0a-4c1e-9d3b-00000000000a
+        p2 = ['OK','ERROR']
+    ");
+}
+
+const KEYED: &str = r#"
+    [logs]
+    table = "logs"
+    time = "t"
+    tenant = "attributes['org']"
+    order_by = []
+    columns = [{ name = "t", type = "timestamp" }, { name = "attributes", type = "map<string, string>" }]
+"#;
+
+/// A request for [`KEYED`], of whose table the server says this.
+fn keyed(attributes: &str, sorting_key: &str, changes: &Json) -> Query {
+    let column = |name: &str, column_type: &str| KeyColumn {
+        name: name.to_owned(),
+        column_type: column_type.to_owned(),
+        default_kind: String::new(),
+        default_expression: String::new(),
+    };
+    let key_columns = vec![
+        column("t", "DateTime64(9)"),
+        column("attributes", attributes),
+    ];
+    let types = key_columns.iter();
+    let types = types.map(|it| (it.name.clone(), ServerType::parse(&it.column_type)));
+    let table = SeenTable {
+        engine: "MergeTree".to_owned(),
+        sorting_key: sorting_key.to_owned(),
+        types: types.collect(),
+        key_columns,
+        ..SeenTable::default()
+    };
+    let preset = Preset::load(&[("preset", KEYED)]).unwrap();
+    let name = preset.definitions[0].tables[0][0].clone();
+    let catalogue = preset.resolve(&Seen::from([(name, table)]));
+    resolve(&catalogue, "logs", changes)
+}
+
+#[test]
+fn the_key_of_a_table_is_bounded() {
+    let key = "toStartOfFiveMinutes(t), toStartOfHour(t), t";
+    let query = keyed("Map(String, String)", key, &json!({}));
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r"
+        SELECT _0 AS `t`, _1 AS `attributes`
+        FROM (
+        SELECT CAST(t, 'DateTime64(9, \'UTC\')') AS _0, attributes AS _1, t AS _o0
+        FROM `logs`
+        WHERE (attributes['org']) = {organization:String}
+          AND t >= {start:DateTime64(9, 'UTC')}
+          AND t < {end:DateTime64(9, 'UTC')}
+          AND toStartOfFiveMinutes(`t`) >= toStartOfFiveMinutes(CAST({start:DateTime64(9, 'UTC')}, 'DateTime64(9)'))
+          AND toStartOfFiveMinutes(`t`) <= toStartOfFiveMinutes(CAST({end:DateTime64(9, 'UTC')}, 'DateTime64(9)'))
+          AND toStartOfHour(`t`) >= toStartOfHour(CAST({start_2h:DateTime64(9, 'UTC')}, 'DateTime64(9)'))
+          AND toStartOfHour(`t`) <= toStartOfHour(CAST({end_2h:DateTime64(9, 'UTC')}, 'DateTime64(9)'))
+        )
+        ORDER BY _o0
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
+        start_2h = 2025-12-31 22:00:00.500000000
+        end_2h = 2026-01-02 02:00:00.000000000
+    ");
+}
+
+#[test]
+fn a_key_is_not_bounded_where_its_functions_mean_nothing() {
+    for (start, end, is_bounded) in [
+        ("1970-12-31T23:59:59Z", "1971-01-02T00:00:00Z", false),
+        ("1971-01-01T00:00:00Z", "1971-01-02T00:00:00Z", true),
+        ("2105-12-30T00:00:00Z", "2106-01-01T00:00:00Z", false),
+    ] {
+        let changes = json!({"start_time": start, "end_time": end});
+        let query = keyed("Map(String, String)", "toStartOfFiveMinutes(t)", &changes);
+        let sql = rows(&query, query.range()).sql;
+        assert_eq!(sql.contains("toStartOfFiveMinutes"), is_bounded, "{start}");
+    }
+}
+
+#[test]
+fn keys_of_json() {
+    let filters = json!({"any": [
+        {"field": "attributes.http.route", "op": "eq", "value": "/"},
+        {"field": "attributes.status", "op": "gte", "value": 500},
+        {"field": "attributes.status", "op": "exists"},
+    ]});
+    let query = keyed("JSON", "", &json!({"filters": filters}));
+    insta::assert_snapshot!(text(&rows(&query, query.range())), @r"
+        SELECT _0 AS `t`, _1 AS `attributes`
+        FROM (
+        SELECT CAST(t, 'DateTime64(9, \'UTC\')') AS _0, attributes AS _1, t AS _o0
+        FROM `logs`
+        WHERE CAST(attributes.`org`, 'Nullable(String)') = {organization:String}
+          AND t >= {start:DateTime64(9, 'UTC')}
+          AND t < {end:DateTime64(9, 'UTC')}
+          AND ((isNotNull(coalesce(CAST(getSubcolumn(attributes, {p0:String}), 'Nullable(String)'), CAST(getSubcolumn(attributes, {p1:String}), 'Nullable(String)'))) AND ifNull(coalesce(CAST(getSubcolumn(attributes, {p0:String}), 'Nullable(String)'), CAST(getSubcolumn(attributes, {p1:String}), 'Nullable(String)')), '') = {p2:String}) OR ifNull(toFloat64OrNull(ifNull(CAST(getSubcolumn(attributes, {p3:String}), 'Nullable(String)'), '')) >= {p4:Float64}, false) OR isNotNull(CAST(getSubcolumn(attributes, {p5:String}), 'Nullable(String)')))
+        )
+        ORDER BY _o0
+        organization = 0192f0c1-2345-7000-8000-000000000001
+        start = 2026-01-01 00:00:00.500000000
+        end = 2026-01-02 00:00:00.000000000
+        p0 = http.route
+        p1 = http%2Eroute
+        p2 = /
+        p3 = status
+        p4 = 500
+        p5 = status
+    ");
 }

@@ -5,6 +5,7 @@
 mod estimate;
 mod faults;
 mod filters;
+mod keys;
 mod order;
 mod plan;
 mod presets;

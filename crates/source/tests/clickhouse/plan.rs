@@ -131,11 +131,12 @@ async fn a_few_rows_among_many_are_all_counted() {
 
 #[tokio::test]
 async fn what_has_no_blocks_is_counted_whole() {
-    let database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
+    let mut database = Database::create(TELEMETRYFLOW_PRESET, TELEMETRYFLOW).await;
     insert_many(&database).await;
     database
         .run("RENAME TABLE logs_v3 TO stored;\nCREATE VIEW logs_v3 AS SELECT * FROM stored;\n")
         .await;
+    database.look().await;
     let (estimated, rows) = rows_of_slices(&database, json!({}), &SOME).await;
     assert_eq!(estimated, MANY);
     assert_eq!(rows.iter().sum::<usize>() as u64, MANY);

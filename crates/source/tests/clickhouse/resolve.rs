@@ -40,8 +40,8 @@ fn columns_and_filters_are_checked_together() {
     );
     let known = "timestamp, metric_name, metric_type, value, service_name, organization_id, \
                  workspace_id, tenant_id";
-    let columns = "resource_attributes, scope_name, scope_version, attributes";
-    let fields = "resource_attributes.<key>, scope_name, scope_version, attributes.<key>";
+    let columns = "resource_attributes, scope_name, scope_version, attributes, unit";
+    let fields = "resource_attributes.<key>, scope_name, scope_version, attributes.<key>, unit";
     assert_eq!(
         found,
         [

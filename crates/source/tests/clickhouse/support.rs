@@ -1,5 +1,6 @@
 //! A database of its own for each test, on the shared ClickHouse.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use arrow::array::RecordBatch;
@@ -9,8 +10,8 @@ use devstack::Env;
 use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
 use serde_json::{Value, json};
 use source::{
-    Block, BlockLimits, Catalogue, ClickHouse, ClickHouseConfig, Query, ReadLimits, Slice,
-    SourceError,
+    Block, BlockLimits, Catalogue, ClickHouse, ClickHouseConfig, LiveCatalogue, Preset, Query,
+    ReadLimits, Slice, SourceError,
 };
 use uuid::Uuid;
 
@@ -20,7 +21,8 @@ pub(crate) const SECONDS: u64 = 86_400;
 
 pub(crate) struct Database {
     pub(crate) client: clickhouse::Client,
-    pub(crate) catalogue: Catalogue,
+    pub(crate) preset: Preset,
+    pub(crate) catalogue: Arc<Catalogue>,
     pub(crate) config: ClickHouseConfig,
     pub(crate) organization: OrganizationId,
 }
@@ -49,14 +51,23 @@ impl Database {
             "max_memory_usage_bytes": 0, "max_threads": 0, "max_block_rows": 8_192,
             "send_timeout_s": 600,
         });
-        let created = Self {
+        let preset = Preset::load(&[("preset", preset)]).unwrap();
+        let mut created = Self {
             client: client.with_database(database),
-            catalogue: Catalogue::load(&[("preset", preset)]).unwrap(),
+            catalogue: preset.assumed().into(),
+            preset,
             config: serde_json::from_value(config).unwrap(),
             organization: Uuid::new_v4().into(),
         };
         created.run(ddl).await;
+        created.look().await;
         created
+    }
+
+    /// Asks ClickHouse what there is, as a process does that starts.
+    pub(crate) async fn look(&mut self) {
+        let live = LiveCatalogue::new(self.preset.clone(), self.source());
+        self.catalogue = live.looked().await.unwrap();
     }
 
     /// Runs statements that end with `;` at the end of a line.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{ExportedFile, FileContents, Split};
 use encode::Encoder;
-use source::{PlanOptions, Query};
+use source::{Catalogue, PlanOptions, Query, SourceError};
 use store::uploads::UploadPlan;
 use tokio::sync::mpsc;
 use tracing::Instrument;
@@ -27,6 +27,8 @@ pub(super) struct Attempt<'a> {
     stops: &'a Stops,
     /// What is being written.
     files: Option<FilesWriter>,
+    /// By what the request was resolved.
+    catalogue: Option<Arc<Catalogue>>,
     /// What is being read: how the ids of its queries begin.
     query_id: Mutex<Option<String>>,
 }
@@ -45,6 +47,7 @@ impl<'a> Attempt<'a> {
             lease,
             stops,
             files: None,
+            catalogue: None,
             query_id: Mutex::new(None),
         }
     }
@@ -57,10 +60,7 @@ impl<'a> Attempt<'a> {
             return Ok(files);
         }
         let claim = lease.claim();
-        let query = pipeline
-            .catalogue
-            .resolve(&claim.request, claim.job.organization)
-            .map_err(PipelineError::Dataset)?;
+        let query = self.resolve().await?;
         let limits = pipeline.read_limits(&claim.request);
         let encoder = Encoder::new(
             &claim.request.output,
@@ -119,6 +119,34 @@ impl<'a> Attempt<'a> {
             return Err(PipelineError::Stopped);
         }
         files.finish().await
+    }
+
+    /// Finds what the request names in what ClickHouse has. What was taken for a request may be newer than
+    /// the last look.
+    async fn resolve(&mut self) -> Result<Query, PipelineError> {
+        let live = &self.pipeline.catalogue;
+        let claim = self.lease.claim();
+        let organization = claim.job.organization;
+        let catalogue = self.catalogue.insert(live.looked().await?);
+        if let Ok(query) = catalogue.resolve(&claim.request, organization) {
+            return Ok(query);
+        }
+        *catalogue = live.refresh().await?;
+        catalogue
+            .resolve(&claim.request, organization)
+            .map_err(PipelineError::Dataset)
+    }
+
+    /// Looks at the tables again after ClickHouse has said that it does not have something. Where they
+    /// changed, another attempt finds what there is now.
+    pub(super) async fn explain(&self, error: SourceError) -> PipelineError {
+        match self.pipeline.catalogue.refresh().await {
+            Ok(now) if self.catalogue.as_ref().is_some_and(|then| *then != now) => {
+                PipelineError::TablesChanged(error)
+            }
+            Ok(_) => PipelineError::Source(error),
+            Err(error) => PipelineError::Source(error),
+        }
     }
 
     async fn plan(&self, query: &Query, fingerprint: String) -> Result<UploadPlan, PipelineError> {

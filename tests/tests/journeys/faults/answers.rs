@@ -26,11 +26,14 @@ columns = [
 ]
 
 [traces]
-table = "no_such_table"
+table = "otel_traces"
 time = "Timestamp"
 tenant = "ResourceAttributes['telemetryflow.organization.id']"
 order_by = []
-columns = [{ name = "timestamp", type = "timestamp", sql = "Timestamp" }]
+columns = [
+    { name = "timestamp", type = "timestamp", sql = "Timestamp" },
+    { name = "rejected", type = "string", sql = "toString(toUInt32(concat('x', SpanName)))" },
+]
 "#;
 
 /// Writes the preset, and returns its path.
@@ -43,6 +46,7 @@ fn preset(world: &World) -> Result<String> {
 #[tokio::test]
 async fn an_exception_before_the_first_byte_is_final() -> Result<()> {
     let world = World::new().await?;
+    world.seed("otel", &world.ours, 10).await?;
     let preset = preset(&world)?;
     let settings = [("EXPORT__DATASETS__PRESET", &*preset)];
     let api = world.api(&settings).await?;

@@ -11,7 +11,7 @@ use domain::{
 use representation::{JobRepresentation, Links};
 use serde::Serialize;
 use serde_json::{Value, to_value};
-use source::Catalogue;
+use source::{Catalogue, Lack};
 use store::events::{Actor, Event, EventKind};
 use store::jobs::{Listed, Position};
 use url::Url;
@@ -296,10 +296,15 @@ fn audit() -> Option<Value> {
 
 fn readiness(is_up: bool) -> Readiness {
     let dependency = |latency_ms| Dependency::new(true, latency_ms);
-    Readiness::of(Dependencies {
+    let dependencies = Dependencies {
         postgres: Dependency::new(is_up, if is_up { 2 } else { 2_000 }),
         redis: dependency(1),
         s3: dependency(9),
         clickhouse: dependency(4),
-    })
+    };
+    let lack = Lack {
+        dataset: "logs".to_owned(),
+        what: "column event_name".to_owned(),
+    };
+    Readiness::of(dependencies, &[lack])
 }

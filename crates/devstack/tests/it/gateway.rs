@@ -45,8 +45,6 @@ impl Gateway {
             .post(&self.url)
             .header("X-ClickHouse-User", &self.user)
             .header("X-ClickHouse-Key", &self.password)
-            // Which alone changes nothing.
-            .header("Accept-Encoding", "gzip")
             .body(sql)
     }
 
@@ -54,8 +52,14 @@ impl Gateway {
     async fn run(&self, sql: &str, parameters: &[(&str, &str)]) -> Result<Response> {
         let mut url: url::Url = self.url.parse()?;
         url.query_pairs_mut().extend_pairs(parameters);
-        let request = self.post(sql.to_owned()).build()?;
-        let mut request = request;
+        let mut request = self.post(sql.to_owned());
+        if parameters
+            .iter()
+            .any(|(name, _)| name.contains("compression"))
+        {
+            request = request.header("Accept-Encoding", "gzip");
+        }
+        let mut request = request.build()?;
         *request.url_mut() = url;
         Ok(self.http.execute(request).await?)
     }

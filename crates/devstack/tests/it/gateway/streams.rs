@@ -93,6 +93,9 @@ async fn answers_are_gzip_for_who_asks() -> Result<()> {
             assert!(unpacked == plain, "{rows} rows, level {level}");
         }
     }
+    let parameters = [("enable_http_compression", "0")];
+    let plain = gateway.run("SELECT 1", &parameters).await?;
+    assert!(!plain.headers().contains_key("Content-Encoding"));
     let parameters = [("enable_http_compression", "1")];
     let nothing = "SELECT number FROM numbers(0) FORMAT Native";
     let nothing = gateway.run(nothing, &parameters).await?;

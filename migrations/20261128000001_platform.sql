@@ -11,7 +11,20 @@ CREATE FUNCTION export_uuid_key(of_table REGCLASS) RETURNS NAME LANGUAGE sql STA
 $$;
 
 DO $$
+DECLARE
+    hidden NAME;
 BEGIN
+    -- The search path leaves out schemas that the role may not use, and what is in them.
+    SELECT nspname INTO hidden
+    FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE relname IN ('users', 'organizations')
+      AND nspname = ANY (string_to_array(replace(current_setting('search_path'), ' ', ''), ','))
+      AND NOT has_schema_privilege(nspname, 'USAGE');
+    IF hidden IS NOT NULL THEN
+        RAISE EXCEPTION 'the schema % has tables of the platform that this role may not use: GRANT USAGE ON SCHEMA % TO %',
+            hidden, hidden, current_user;
+    END IF;
+
     IF to_regclass('organizations') IS NULL THEN
         CREATE TABLE organizations (
             organization_id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

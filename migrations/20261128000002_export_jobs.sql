@@ -71,12 +71,28 @@ BEGIN
         SELECT format('the constraint %s is not in the specification', definition)
         FROM (SELECT definition FROM constrained WHERE conrelid <> specified
               EXCEPT SELECT definition FROM constrained WHERE conrelid = specified) AS more
-    ), kind AS (
+    ), others AS (
         SELECT 'it is not an ordinary table' AS difference
         FROM pg_class WHERE oid = 'export_jobs'::regclass AND relkind <> 'r'
+        UNION ALL
+        SELECT 'row level security is enabled'
+        FROM pg_class WHERE oid = 'export_jobs'::regclass AND relrowsecurity
+        UNION ALL
+        SELECT format('the trigger %I is not in the specification', tgname)
+        FROM pg_trigger WHERE tgrelid = 'export_jobs'::regclass AND NOT tgisinternal
+        UNION ALL
+        SELECT format('the unique index %s is not in the specification', indexrelid::regclass)
+        FROM pg_index
+        WHERE indrelid = 'export_jobs'::regclass AND indisunique
+          AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+        UNION ALL
+        SELECT format('the constraint %s may not be deferred or delete rows', pg_get_constraintdef(oid))
+        FROM pg_constraint
+        WHERE conrelid = 'export_jobs'::regclass AND contype = 'f'
+          AND (condeferrable OR confdeltype <> 'a')
     )
     SELECT string_agg(difference, '; ' ORDER BY difference) INTO differences
-    FROM (SELECT * FROM columns UNION ALL SELECT * FROM constraints UNION ALL SELECT * FROM kind) AS each
+    FROM (SELECT * FROM columns UNION ALL SELECT * FROM constraints UNION ALL SELECT * FROM others) AS each
     WHERE difference IS NOT NULL;
     IF differences IS NOT NULL THEN
         RAISE EXCEPTION 'the table % differs from the specification: %', 'export_jobs'::regclass,
@@ -215,6 +231,7 @@ ALTER TABLE export_jobs
     ADD CONSTRAINT export_jobs_times CHECK (
         start_time BETWEEN '0001-01-01Z' AND '9999-12-31Z'
         AND end_time BETWEEN '0001-01-01Z' AND '9999-12-31Z'
+        AND created_at BETWEEN '0001-01-01Z' AND '9999-12-31Z'
     ),
     ADD CONSTRAINT export_jobs_progress CHECK (progress BETWEEN 0 AND 100),
     ADD CONSTRAINT export_jobs_file_size CHECK (file_size >= 0),

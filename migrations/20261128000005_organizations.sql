@@ -76,7 +76,10 @@ DECLARE
 BEGIN
     FOR unfinished IN
         SELECT indexrelid::regclass FROM pg_index JOIN pg_class ON oid = indrelid
-        WHERE NOT indisvalid AND relname LIKE 'export\_%' AND pg_table_is_visible(indrelid)
+        WHERE NOT indisvalid AND pg_table_is_visible(indrelid)
+          AND relname IN ('export_jobs', 'export_events', 'export_notifications', 'export_links',
+                          'export_idempotency_keys', 'export_removals', 'export_schedules')
+          AND indexrelid::regclass::text LIKE '%export\_%'
     LOOP
         EXECUTE format('DROP INDEX %s', unfinished);
     END LOOP;

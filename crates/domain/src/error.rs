@@ -70,7 +70,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
-    /// The row of the job, which another module inserted, makes no sense.
+    /// The row of the job, which another module inserted, is not valid.
     InvalidRequest = "invalid_request", "The request of this export is not valid.";
     /// ClickHouse could not be reached, or broke off, each time it was tried.
     SourceUnavailable = "source_unavailable", "The telemetry database could not be read. Please try again later.";

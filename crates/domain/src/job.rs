@@ -21,7 +21,7 @@ pub struct ExportJob {
     pub user: UserId,
     /// Whose rows.
     pub organization: OrganizationId,
-    /// What for; a request that makes no sense fails as soon as a worker takes it.
+    /// What for; a request that is not valid fails as soon as a worker takes it.
     pub request: Result<ExportRequest, InvalidRequest>,
     /// The schedule that made it, which may be gone.
     pub schedule: Option<ScheduleId>,

@@ -95,7 +95,7 @@ pub struct ExportRequest {
     pub notify: Notify,
 }
 
-/// A request that makes no sense: another module of the platform inserted its row.
+/// A request that is not valid: another module of the platform inserted its row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InvalidRequest {
     /// The name of the dataset, as it was given.

@@ -141,6 +141,13 @@ fn set(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
     } else {
         false
     };
+    // A value that is given goes before a file that was named earlier.
+    if let Some(file) = table.get_mut(&format!("{key}_file")) {
+        *file = Value::String(String::new());
+    }
+    if value.as_str().is_some_and(str::is_empty) && is_known {
+        return Ok(());
+    }
     let in_file = key.strip_suffix("_file").and_then(|key| table.get_mut(key));
     let (Some(current), Value::String(path)) = (in_file, value) else {
         return is_known.then_some(()).ok_or_else(|| UNKNOWN.to_owned());
@@ -181,6 +188,7 @@ fn drop_empty(table: &mut Table) {
 mod tests {
     use std::collections::BTreeMap;
     use std::io::Write;
+    use std::path::PathBuf;
 
     use secrecy::{ExposeSecret, SecretString};
     use serde::Deserialize;
@@ -193,6 +201,7 @@ mod tests {
         host = "localhost"
         [auth]
         secret = ""
+        secret_file = ""
         strict = true
         audiences = []
         [auth.roles]
@@ -213,6 +222,7 @@ mod tests {
     #[derive(Debug, Deserialize)]
     struct Auth {
         secret: SecretString,
+        secret_file: Option<PathBuf>,
         strict: bool,
         audiences: Vec<String>,
         roles: BTreeMap<String, Vec<String>>,
@@ -255,6 +265,22 @@ mod tests {
         let path = secret.path().to_str().unwrap();
         let config = load("", &[("EXPORT__AUTH__SECRET_FILE", path)]).unwrap();
         assert_eq!(config.auth.secret.expose_secret(), "from a file");
+    }
+
+    #[test]
+    fn a_value_goes_before_a_file_that_was_named_earlier() {
+        let mut secret = tempfile::NamedTempFile::new().unwrap();
+        secret.write_all(b"from a file\n").unwrap();
+        let path = secret.path();
+        let file = format!("[auth]\nsecret_file = {path:?}");
+        let config = load(&file, &[]).unwrap();
+        assert_eq!(config.auth.secret.expose_secret(), "from a file");
+        assert_eq!(config.auth.secret_file.as_deref(), Some(path));
+        let config = load(&file, &[("EXPORT__AUTH__SECRET", "s")]).unwrap();
+        assert_eq!(config.auth.secret.expose_secret(), "s");
+        assert_eq!(config.auth.secret_file, None);
+        let config = load("[auth]\nsecret = \"s\"\nsecret_file = \"\"", &[]).unwrap();
+        assert_eq!(config.auth.secret.expose_secret(), "s");
     }
 
     #[test]

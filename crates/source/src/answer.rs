@@ -47,6 +47,7 @@ impl ClickHouse {
         let asked = Instant::now();
         let answer = self.begin(statement, query_id).await;
         metrics::asked(Purpose::Rows, &answer, asked.elapsed());
+        self.review_settings(&answer);
         answer
     }
 

@@ -115,6 +115,7 @@ impl ClickHouse {
             .map_err(|_| SourceError::Stalled(timeout))
             .and_then(|answer| answer.map_err(SourceError::from));
         metrics::asked(Purpose::Count, &answer, asked.elapsed());
+        self.review_settings(&answer);
         answer
     }
 

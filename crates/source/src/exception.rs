@@ -10,27 +10,30 @@ pub struct Exception {
 }
 
 /// The engine stopped at a limit that a narrower query would keep:
-/// `TOO_MANY_ROWS`, `TIMEOUT_EXCEEDED`, `TOO_SLOW`, `QUOTA_EXCEEDED`, `MEMORY_LIMIT_EXCEEDED`,
+/// `TOO_MANY_ROWS`, `TIMEOUT_EXCEEDED`, `TOO_SLOW`, `SET_SIZE_LIMIT_EXCEEDED`, `QUOTA_EXCEEDED`, `MEMORY_LIMIT_EXCEEDED`,
 /// `TOO_MANY_BYTES`, `TOO_MANY_ROWS_OR_BYTES`.
-const LIMITS: &[u32] = &[158, 159, 160, 201, 241, 307, 396];
+const LIMITS: &[u32] = &[158, 159, 160, 191, 201, 241, 307, 396];
 
 /// The limits that depend on the query alone, and not on what else the server does.
-const PERMANENT_LIMITS: &[u32] = &[158, 307, 396];
+const PERMANENT_LIMITS: &[u32] = &[158, 191, 307, 396];
 
 /// The query, the tables or the rights are wrong: `CANNOT_PARSE_TEXT`,
 /// `THERE_IS_NO_COLUMN`, `NO_SUCH_COLUMN_IN_TABLE`,
 /// `CANNOT_PARSE_INPUT_ASSERTION_FAILED`, `BAD_ARGUMENTS`, `NUMBER_OF_ARGUMENTS_DOESNT_MATCH`,
 /// `ILLEGAL_TYPE_OF_ARGUMENT`, `ILLEGAL_COLUMN`, `UNKNOWN_FUNCTION`, `UNKNOWN_IDENTIFIER`,
 /// `NOT_IMPLEMENTED`, `UNKNOWN_TYPE`, `TYPE_MISMATCH`, `UNKNOWN_TABLE`, `SYNTAX_ERROR`,
-/// `CANNOT_CONVERT_TYPE`, `UNKNOWN_FORMAT`, `UNKNOWN_DATABASE`, `UNKNOWN_SETTING`, `READONLY`, `ILLEGAL_PREWHERE`,
-/// `UNKNOWN_USER`, `WRONG_PASSWORD`, `REQUIRED_PASSWORD`, `DATABASE_ACCESS_DENIED`,
-/// `CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN`, `NO_COMMON_TYPE`, `CANNOT_COMPILE_REGEXP`,
-/// `SETTING_CONSTRAINT_VIOLATION`, `UNKNOWN_QUERY_PARAMETER`, `BAD_QUERY_PARAMETER`,
-/// `ACCESS_DENIED`, `AUTHENTICATION_FAILED`.
+/// `CANNOT_CONVERT_TYPE`, `UNKNOWN_FORMAT`, `UNKNOWN_DATABASE`, `ILLEGAL_PREWHERE`,
+/// `DATABASE_ACCESS_DENIED`, `CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN`, `NO_COMMON_TYPE`,
+/// `DECIMAL_OVERFLOW`, `CANNOT_COMPILE_REGEXP`, `UNKNOWN_QUERY_PARAMETER`, `BAD_QUERY_PARAMETER`,
+/// `ACCESS_DENIED`. Credentials are not among them, since they can be rotated.
 const REJECTIONS: &[u32] = &[
-    6, 8, 16, 27, 36, 42, 43, 44, 46, 47, 48, 50, 53, 60, 62, 70, 73, 81, 115, 164, 182, 192, 193,
-    194, 291, 349, 386, 427, 452, 456, 457, 497, 516,
+    6, 8, 16, 27, 36, 42, 43, 44, 46, 47, 48, 50, 53, 60, 62, 70, 73, 81, 182, 291, 349, 386, 407,
+    427, 456, 457, 497,
 ];
+
+/// The server does not take a setting any more: `UNKNOWN_SETTING`, `READONLY`,
+/// `SETTING_CONSTRAINT_VIOLATION`.
+const REFUSED_SETTINGS: &[u32] = &[115, 164, 452];
 
 /// Something that the query names is not there: `THERE_IS_NO_COLUMN`, `NO_SUCH_COLUMN_IN_TABLE`,
 /// `UNKNOWN_IDENTIFIER`, `UNKNOWN_TABLE`, `UNKNOWN_DATABASE`.
@@ -70,6 +73,10 @@ impl Exception {
     /// Tells whether an expression cannot be had of a table.
     pub(crate) fn refuses_expression(&self) -> bool {
         self.is_unknown_name() || WRONG_EXPRESSIONS.contains(&self.code)
+    }
+
+    pub(crate) fn refuses_setting(&self) -> bool {
+        REFUSED_SETTINGS.contains(&self.code)
     }
 
     pub(crate) fn is_limit(&self) -> bool {

@@ -157,6 +157,10 @@ impl Agreement {
             .clone()
     }
 
+    fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     fn set(&self, agreed: &Arc<Agreed>) {
         let now = (Arc::clone(agreed), Instant::now());
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
@@ -193,6 +197,15 @@ impl ClickHouse {
             Ok(agreed)
         } else {
             Err(SourceError::Unsafe(agreed.missing.clone()))
+        }
+    }
+
+    /// Has the server asked again where it refused a setting that it took before.
+    pub(crate) fn review_settings<T>(&self, answer: &Result<T, SourceError>) {
+        if let Err(SourceError::Engine(exception)) = answer
+            && exception.refuses_setting()
+        {
+            self.agreement.clear();
         }
     }
 

@@ -58,6 +58,9 @@ pub enum StoreError {
     /// The database lacks a table, a column or a function of this version.
     #[error("the schema is behind: run migrate")]
     SchemaBehind(#[source] Option<sqlx::Error>),
+    /// A grant is missing.
+    #[error("postgres denies access: grants are missing")]
+    Denied(#[source] sqlx::Error),
     /// The view of recipients is not as it must be.
     #[error("the view export_recipients (user_id, email, active) cannot be read")]
     Recipients(#[source] sqlx::Error),
@@ -73,6 +76,8 @@ impl From<sqlx::Error> for StoreError {
             &[UNDEFINED_TABLE, UNDEFINED_COLUMN, UNDEFINED_FUNCTION],
         ) {
             Self::SchemaBehind(Some(error))
+        } else if has_code(&error, &[INSUFFICIENT_PRIVILEGE]) {
+            Self::Denied(error)
         } else {
             Self::Database(error)
         }
@@ -80,12 +85,24 @@ impl From<sqlx::Error> for StoreError {
 }
 
 // Codes of appendix A of Postgres' manual.
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
 const UNDEFINED_TABLE: &str = "42P01";
 const UNDEFINED_COLUMN: &str = "42703";
 const UNDEFINED_FUNCTION: &str = "42883";
 /// An invalid password, and an invalid authorization of another kind.
 pub(crate) const REFUSED_CREDENTIALS: &[&str] = &["28P01", "28000"];
 pub(crate) const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+impl StoreError {
+    /// Says what an operator has to do, where that is known.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::SchemaBehind(_) => Some("The schema is behind: run migrate."),
+            Self::Denied(_) => Some("Grants are missing: see \"Roles\" in docs/operating.md."),
+            _ => None,
+        }
+    }
+}
 
 /// Tells whether Postgres answered with one of these codes.
 pub(crate) fn has_code(error: &sqlx::Error, codes: &[&str]) -> bool {
@@ -98,8 +115,8 @@ impl Classify for StoreError {
         match self {
             Self::LeaseLost => ErrorClass::Cancelled,
             Self::Database(error) if is_transient(error) => ErrorClass::TRANSIENT,
-            // Somebody will run migrate, or mend the view.
-            Self::SchemaBehind(_) | Self::Recipients(_) => ErrorClass::TRANSIENT,
+            // Somebody will run migrate, grant what is missing, or mend the view.
+            Self::SchemaBehind(_) | Self::Denied(_) | Self::Recipients(_) => ErrorClass::TRANSIENT,
             Self::Database(_)
             | Self::UnknownPrincipal(_)
             | Self::Corrupt { .. }
@@ -131,10 +148,11 @@ fn is_transient(error: &sqlx::Error) -> bool {
             // Appendix A of Postgres' manual: connection exception, invalid authorization (while a
             // password is rotated), transaction rollback, insufficient resources, object in use (lock
             // timeouts), operator intervention (shutdown, statement timeout), a session that idled in
-            // a transaction, and a server that is no primary any more.
+            // a transaction, a server that is no primary any more, and a plan from before a view was
+            // replaced.
             let class = code.get(..2).unwrap_or_default();
             ["08", "28", "40", "53", "55", "57"].contains(&class)
-                || ["25P03", "25006"].contains(&&*code)
+                || ["25P03", "25006", "0A000"].contains(&&*code)
         }),
         _ => false,
     }

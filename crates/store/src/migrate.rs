@@ -43,14 +43,17 @@ pub async fn migrate(config: &PostgresConfig) -> Result<(), StoreError> {
         .expose_secret()
         .parse()
         .map_err(StoreError::Config)?;
-    let options = options
-        .application_name("export-migrate")
-        .options([("lock_timeout", timeout.as_millis().to_string())]);
+    let options = options.application_name("export-migrate").options([
+        ("lock_timeout", timeout.as_millis().to_string()),
+        // Whatever the role or the database has.
+        ("statement_timeout", "0".to_owned()),
+        ("idle_in_transaction_session_timeout", "0".to_owned()),
+    ]);
     let mut conn = options.connect().await?;
     lock(&mut conn, timeout).await?;
     let migrated = bring_up_to_date(&mut conn).await;
-    // The lock ends with the connection, too.
-    conn.close().await?;
+    // The lock ends with the connection, however that ends.
+    let _ = conn.close().await;
     migrated.map_err(|error| match error {
         error if is_lock_timeout(&error) => StoreError::MigrationBlocked {
             timeout,

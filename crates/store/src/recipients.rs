@@ -29,10 +29,7 @@ pub async fn find(conn: &mut PgConnection, user: UserId) -> Result<Recipient, St
     )
     .fetch_optional(conn)
     .await
-    .map_err(|error| match StoreError::from(error) {
-        StoreError::SchemaBehind(Some(error)) => StoreError::Recipients(error),
-        error => error,
-    })?;
+    .map_err(StoreError::Recipients)?;
     let Some(found) = found else {
         return Ok(Recipient::Unknown);
     };

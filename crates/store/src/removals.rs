@@ -90,7 +90,8 @@ pub async fn add_unneeded(conn: &mut PgConnection, stored: &[Stored]) -> Result<
          FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY
               AS stored (job_id, object_key, upload_id, place)
          JOIN export_jobs AS job USING (job_id)
-         WHERE NOT EXISTS (
+         -- The files of another module are its own.
+         WHERE NOT job.adopted AND NOT EXISTS (
                SELECT FROM (
                    SELECT job.object_key, job.upload_id
                    UNION ALL

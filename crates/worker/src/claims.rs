@@ -39,7 +39,7 @@ pub struct ClaimLoop {
 }
 
 /// How long ClickHouse may take to say which settings count.
-const SETTINGS_TIMEOUT: Duration = Duration::from_secs(5);
+const SETTINGS_TIMEOUT: Duration = Duration::from_secs(30);
 
 impl ClaimLoop {
     /// Claims and starts jobs until `stop`, then waits for those that run.
@@ -94,7 +94,7 @@ impl ClaimLoop {
                     continue;
                 }
                 Ok(Claimed::Invalid(job)) => {
-                    tracing::warn!(job.id = %job, "the request of a job makes no sense; it has failed");
+                    tracing::warn!(job.id = %job, "the request of a job is not valid; it has failed");
                     continue;
                 }
                 Ok(Claimed::Nothing) => alone = false,

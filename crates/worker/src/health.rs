@@ -2,8 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub struct Pulse {
     started: Instant,
     last_beat_ms: Arc<AtomicU64>,
-    schema_is_behind: Arc<AtomicBool>,
+    remedy: Arc<Mutex<Option<&'static str>>>,
 }
 
 impl Default for Pulse {
@@ -27,7 +27,7 @@ impl Default for Pulse {
         Self {
             started: Instant::now(),
             last_beat_ms: Arc::default(),
-            schema_is_behind: Arc::default(),
+            remedy: Arc::default(),
         }
     }
 }
@@ -39,9 +39,13 @@ impl Pulse {
         self.last_beat_ms.store(elapsed, Ordering::Relaxed);
     }
 
-    /// Says whether the database lacks what this version needs.
-    pub fn set_schema_is_behind(&self, is_behind: bool) {
-        self.schema_is_behind.store(is_behind, Ordering::Relaxed);
+    /// Says what an operator has to do before there is work, or nothing.
+    pub fn set_remedy(&self, remedy: Option<&'static str>) {
+        *self.remedy.lock().unwrap_or_else(PoisonError::into_inner) = remedy;
+    }
+
+    fn remedy(&self) -> Option<&'static str> {
+        *self.remedy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn silence(&self) -> Duration {
@@ -76,9 +80,8 @@ pub async fn serve(
 }
 
 async fn healthz(State(pulse): State<Pulse>) -> (StatusCode, &'static str) {
-    if pulse.schema_is_behind.load(Ordering::Relaxed) {
-        let detail = "the schema is behind: run migrate\n";
-        (StatusCode::SERVICE_UNAVAILABLE, detail)
+    if let Some(remedy) = pulse.remedy() {
+        (StatusCode::SERVICE_UNAVAILABLE, remedy)
     } else if pulse.silence() < LONGEST_SILENCE {
         (StatusCode::OK, "ok\n")
     } else {

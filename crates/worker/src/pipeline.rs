@@ -87,12 +87,13 @@ impl Classify for PipelineError {
             Self::Dataset(_) | Self::TooManyFiles | Self::KillsWorkers | Self::NeverEnds => {
                 ErrorClass::Permanent
             }
+            // No attempt is spent on a profile that can be mended.
+            Self::Source(SourceError::Unsafe(_)) | Self::Stopped => ErrorClass::Cancelled,
             Self::Source(error) => error.class(),
             Self::Encode(error) => error.class(),
             Self::Sink(error) => error.class(),
             Self::Store(error) => error.class(),
             Self::TablesChanged(_) | Self::EncoderGone => ErrorClass::TRANSIENT,
-            Self::Stopped => ErrorClass::Cancelled,
         }
     }
 

@@ -13,7 +13,7 @@ use runtime::metrics::Metrics;
 use runtime::shutdown::Shutdown;
 use sink::Sink;
 use source::{ClickHouse, LiveCatalogue, Preset};
-use store::{PgPool, StoreError};
+use store::PgPool;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -149,23 +149,23 @@ async fn wait_for_schema(
     poll_interval: Duration,
     stop: &CancellationToken,
 ) {
-    let mut told = false;
+    let mut told = String::new();
     while let Err(error) = store::check_schema(pool).await {
         pulse.beat();
-        pulse.set_schema_is_behind(matches!(error, StoreError::SchemaBehind(_)));
-        if !told {
+        pulse.set_remedy(error.remedy());
+        if told != error.to_string() {
             tracing::warn!(
                 error = &error as &dyn Error,
                 "the worker waits for the database"
             );
-            told = true;
+            told = error.to_string();
         }
         tokio::select! {
             () = tokio::time::sleep(poll_interval) => {}
             () = stop.cancelled() => return,
         }
     }
-    pulse.set_schema_is_behind(false);
+    pulse.set_remedy(None);
 }
 
 /// Returns where rows come from, and what can be exported.

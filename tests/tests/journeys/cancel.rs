@@ -203,7 +203,7 @@ async fn cancelling_a_job_that_is_being_completed_deletes_its_file() -> Result<(
     world.seed("otel", &world.ours, 50).await?;
     let bucket = Bucket::start(&mut world).await?;
     let api = world.api(&[]).await?;
-    let lock = TableLock::take(&world, "notifications").await?;
+    let lock = TableLock::take(&world, "export_notifications").await?;
     let _worker = world.worker(&[]).await?;
     let id = api.accepted(&json!({})).await?;
     lock.waited_for(&world).await?;

@@ -54,6 +54,9 @@ impl Platform {
         let env = Env::shared().clone();
         let owner = fresh_database(&env).await?;
         run(&owner, SPECIFICATION).await?;
+        let platform = "CREATE ROLE telemetryflow LOGIN PASSWORD 'of-the-platform';
+                        ALTER TABLE export_jobs OWNER TO telemetryflow";
+        run(&owner, platform).await?;
         let [before, after] = &documented("### Roles\n")?[..] else {
             anyhow::bail!("two blocks are documented")
         };
@@ -148,12 +151,20 @@ async fn three_roles_are_enough_for_all_that_users_do() -> Result<()> {
         assert_eq!(denied(&log), Vec::<&str>::new(), "{name}");
     }
     drop(worker);
+    let platform_url = as_role(&world.env.postgres_url, "telemetryflow", "of-the-platform")?;
+    let inserted = format!(
+        "INSERT INTO export_jobs (user_id, organization_id, data_type, format, start_time, end_time)
+         VALUES ('{}', '{}', 'logs', 'csv', '2026-01-01Z', '2026-01-02Z')",
+        world.ours.user, world.ours.organization
+    );
+    run(&platform_url, &inserted).await?;
     for (url, statement) in [
         (&api_url, "SELECT email FROM users"),
         (&worker_url, "SELECT email FROM users"),
         (&api_url, "SELECT email FROM export_recipients"),
         (&worker_url, "DELETE FROM export_jobs"),
         (&api_url, "UPDATE export_events SET ip = NULL"),
+        (&platform_url, "DELETE FROM export_jobs"),
     ] {
         let refusal = run(url, statement).await.expect_err(statement);
         let refusal = format!("{refusal:#}");
@@ -453,7 +464,7 @@ async fn a_schema_that_is_behind_is_told_and_waited_for() -> Result<()> {
             };
             let status = answer.status();
             let text = answer.text().await?;
-            Ok((text == "the schema is behind: run migrate\n").then_some(status))
+            Ok((text == "The schema is behind: run migrate.").then_some(status))
         })
         .await?;
         run(

@@ -144,8 +144,8 @@ pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
 
 /// Says what an operator has to do about an error, without a host or a user.
 fn detail(error: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(StoreError::SchemaBehind(_)) = error.downcast_ref() {
-        return Some("The schema is behind: run migrate.".to_owned());
+    if let Some(error) = error.downcast_ref::<StoreError>() {
+        return error.remedy().map(str::to_owned);
     }
     if let Some(SourceError::Unsafe(missing)) = error.downcast_ref() {
         let missing = missing.join(", ");

@@ -64,7 +64,7 @@ pub enum Claimed {
     Nothing,
     /// The job that is next must be alone in its process.
     Suspect,
-    /// The request of the job that was next makes no sense; the job has failed.
+    /// The request of the job that was next is not valid; the job has failed.
     Invalid(JobId),
 }
 

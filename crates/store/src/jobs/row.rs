@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ErrorCode, ExportJob, ExportRequest, ExportedFile, ExportedFiles, Failure, FileTotals, Format,
-    InvalidRequest, JobId, JobState, JobStatus, KeyPrefix, Progress, RequestLimits, TraceParent,
+    InvalidRequest, JobId, JobState, JobStatus, KeyPrefix, Pointer, Progress, RequestLimits,
+    TraceParent, Violation,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -20,7 +21,8 @@ macro_rules! select_jobs {
         sqlx::query_as!(
             $crate::jobs::row::JobRow,
             r#"SELECT job_id, user_id, organization_id, data_type, format, compression, start_time,
-                      end_time, filters, columns, options, progress, rows_exported, rows_estimated,
+                      end_time, filters::text AS filters, columns::text AS columns,
+                      options::text AS options, progress, rows_exported, rows_estimated,
                       object_key, files, file_url, file_size, adopted, sha256, expires_at, deleted_at, error_code,
                       error_message, created_at, started_at, updated_at, completed_at, trace_parent,
                       schedule_id, key_prefix,
@@ -54,9 +56,10 @@ pub(super) struct JobRow {
     pub(super) compression: Option<String>,
     pub(super) start_time: DateTime<Utc>,
     pub(super) end_time: DateTime<Utc>,
-    pub(super) filters: Option<Value>,
-    pub(super) columns: Option<Value>,
-    pub(super) options: Option<Value>,
+    // Texts: JSONB holds what serde_json does not read, such as 1e400.
+    pub(super) filters: Option<String>,
+    pub(super) columns: Option<String>,
+    pub(super) options: Option<String>,
     pub(super) status: String,
     pub(super) progress: i32,
     pub(super) rows_exported: i64,
@@ -124,20 +127,40 @@ impl JobRow {
     /// Reads the columns as the body that they came from, with the one parser there is.
     fn request(&self) -> Result<Result<ExportRequest, InvalidRequest>, String> {
         let format = Format::parse(&self.format).ok_or("column format")?;
+        let mut unreadable = Vec::new();
+        let mut json = |column: &Option<String>, name| {
+            let read = serde_json::from_str(column.as_deref().unwrap_or("null"));
+            read.unwrap_or_else(|_| {
+                let at = Pointer::root().child(name);
+                unreadable.push(Violation::new(
+                    at,
+                    "is nested too deeply, or has a number that is too large",
+                ));
+                Value::Null
+            })
+        };
+        let filters: Value = json(&self.filters, "filters");
+        let columns: Value = json(&self.columns, "columns");
+        let options: Value = json(&self.options, "options");
         let body = json!({
             "data_type": self.data_type,
             "format": self.format,
             "compression": self.compression,
             "start_time": self.start_time.to_rfc3339(),
             "end_time": self.end_time.to_rfc3339(),
-            "filters": self.filters,
-            "columns": self.columns,
-            "options": self.options,
+            "filters": filters,
+            "columns": columns,
+            "options": options,
         });
-        let request = ExportRequest::parse(&body, &RequestLimits::NONE);
+        let request = match unreadable {
+            unreadable if unreadable.is_empty() => {
+                ExportRequest::parse(&body, &RequestLimits::NONE)
+            }
+            unreadable => Err(unreadable),
+        };
         Ok(request.map_err(|violations| {
             let window = (self.start_time, self.end_time);
-            let filters = self.filters.clone();
+            let filters = Some(filters).filter(|filters| !filters.is_null());
             InvalidRequest::new(&self.data_type, format, window, filters, violations)
         }))
     }

@@ -325,7 +325,9 @@ async fn a_table_that_differs_is_refused_by_name_and_stays() -> Result<()> {
              ALTER COLUMN progress SET DEFAULT 1,
              DROP CONSTRAINT valid_format,
              ADD CONSTRAINT known CHECK (format IN ('csv', 'xlsx')),
-             ADD UNIQUE (user_id, created_at)",
+             ADD UNIQUE (user_id, created_at),
+             ENABLE ROW LEVEL SECURITY;
+         CREATE UNIQUE INDEX one_at_a_time ON export_jobs (user_id) WHERE status = 'PENDING'",
     )
     .await?;
     let Err(error) = store::migrate(&config).await else {
@@ -334,14 +336,16 @@ async fn a_table_that_differs_is_refused_by_name_and_stays() -> Result<()> {
     let told = chain(&error);
     let told = told.split(" at line ").next().unwrap_or_default();
     insta::assert_snapshot!(told.replace("; ", ";\n"), @"
-    the table export_jobs differs from the specification: the column file_size is integer, not bigint;
+    the table export_jobs differs from the specification: row level security is enabled;
+    the column file_size is integer, not bigint;
     the column file_url is missing;
     the column priority is not in the specification;
     the column status is NOT NULL;
     the constraint CHECK (((format)::text = ANY ((ARRAY['csv'::character varying, 'json'::character varying, 'parquet'::character varying])::text[]))) is missing;
     the constraint CHECK (((format)::text = ANY ((ARRAY['csv'::character varying, 'xlsx'::character varying])::text[]))) is not in the specification;
     the constraint UNIQUE (user_id, created_at) is not in the specification;
-    the default of the column progress is 1, not 0
+    the default of the column progress is 1, not 0;
+    the unique index one_at_a_time is not in the specification
     ");
     let columns: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM pg_attribute
@@ -461,6 +465,14 @@ async fn a_row_that_makes_no_sense_fails_and_says_why() -> Result<()> {
         ),
         (
             "data_type, start_time, end_time, filters",
+            r#"'logs', '2026-01-01', '2026-01-02', '{"severity_number": 1e400}'"#,
+        ),
+        (
+            "data_type, start_time, end_time, filters",
+            "'logs', '2026-01-01', '2026-01-02', (repeat('[', 200) || repeat(']', 200))::jsonb",
+        ),
+        (
+            "data_type, start_time, end_time, filters",
             r#"'logs', '2026-01-01', '2026-01-02', '{"field": "body", "op": "like", "value": 1}'"#,
         ),
     ] {
@@ -490,6 +502,8 @@ async fn a_row_that_makes_no_sense_fails_and_says_why() -> Result<()> {
     The request of this export is not valid. /end_time: must be after start_time
     The request of this export is not valid. /start_time: must be between the years 1900 and 2262; /end_time: must be between the years 1900 and 2262
     The request of this export is not valid. /filters: must be an object
+    The request of this export is not valid. /filters: is nested too deeply, or has a number that is too large
+    The request of this export is not valid. /filters: is nested too deeply, or has a number that is too large
     The request of this export is not valid. /filters/op: must be one of eq, ne, in, not_in, gt, gte, lt, lte, contains, icontains, starts_with, ends_with, matches, exists
     ");
     Ok(())

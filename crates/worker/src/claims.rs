@@ -38,6 +38,9 @@ pub struct ClaimLoop {
     pub runner: Runner,
 }
 
+/// How long the first claim waits for what ClickHouse says of its settings: it may hang, and jobs say so.
+const FIRST_LOOK: Duration = Duration::from_secs(3);
+
 /// How long ClickHouse may take to say which settings count.
 const SETTINGS_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -54,7 +57,7 @@ impl ClaimLoop {
         let mut alone = false;
         // The first look: whatever is wrong, jobs say so.
         let clickhouse = &self.runner.pipeline.clickhouse;
-        let _ = tokio::time::timeout(SETTINGS_TIMEOUT, clickhouse.ping()).await;
+        let _ = tokio::time::timeout(FIRST_LOOK, clickhouse.ping()).await;
         while !stop.is_cancelled() {
             self.pulse.beat();
             let slot = tokio::select! {

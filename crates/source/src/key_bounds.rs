@@ -153,8 +153,9 @@ struct Chain {
 /// back at midnight.
 const DAY: TimeDelta = TimeDelta::hours(30);
 
-/// Hours of a time zone begin at other times where it is shifted by less than an hour, and once
-/// more where clocks go back by less.
+/// Hours, and tens of minutes, begin at other times in a time zone that is shifted by a part of an
+/// hour, and once more where clocks go back by one. Five and fifteen minutes do not: all shifts are
+/// multiples of them.
 const HOUR: TimeDelta = TimeDelta::hours(2);
 
 /// Returns how much a window must be widened for a function that never falls, or nothing for another.
@@ -174,9 +175,8 @@ fn margin(function: &str) -> Option<TimeDelta> {
         | "toStartOfMinute"
         | "toStartOfFiveMinutes"
         | "toStartOfFiveMinute"
-        | "toStartOfTenMinutes"
         | "toStartOfFifteenMinutes" => TimeDelta::zero(),
-        "toStartOfHour" => HOUR,
+        "toStartOfTenMinutes" | "toStartOfHour" => HOUR,
         "toDate" | "toDate32" | "toStartOfDay" | "toStartOfWeek" | "toMonday"
         | "toStartOfMonth" | "toStartOfQuarter" | "toStartOfYear" | "toStartOfISOYear"
         | "toYear" | "toYYYYMM" | "toYYYYMMDD" | "toYYYYMMDDhhmmss" => DAY,

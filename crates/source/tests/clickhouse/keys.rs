@@ -67,3 +67,98 @@ async fn ten_minutes_of_a_day_are_one_granule_of_todays_collector() {
     assert_eq!(database.rows(&query).await.num_rows(), 694);
     assert!(looked_at(&database, &query).await <= 8_192);
 }
+
+/// Keys, each with how many of 100,000 rows may be looked at for ten minutes of a day, where a
+/// granule has 128.
+const KEYS: [(&str, &str, &str, u64); 9] = [
+    (
+        "",
+        "toStartOfFiveMinutes(Timestamp), ServiceName, Timestamp",
+        "toDate(Timestamp)",
+        1_500,
+    ),
+    (
+        "",
+        "ServiceName, toDateTime(Timestamp), Timestamp",
+        "toDate(Timestamp)",
+        3_500,
+    ),
+    (
+        "",
+        "ServiceName, toUnixTimestamp(Timestamp), TraceId",
+        "toYYYYMM(Timestamp)",
+        3_500,
+    ),
+    (
+        "",
+        "ServiceName, toUnixTimestamp64Nano(Timestamp)",
+        "toDate(Timestamp)",
+        3_500,
+    ),
+    (
+        "",
+        "toStartOfHour(Timestamp), ServiceName, Timestamp",
+        "toDate(Timestamp)",
+        25_000,
+    ),
+    (
+        "",
+        "toDate(Timestamp), ServiceName, Timestamp",
+        "tuple()",
+        4_500,
+    ),
+    (
+        "TimestampTime DateTime DEFAULT toDateTime(Timestamp),",
+        "ServiceName, TimestampTime, Timestamp",
+        "toDate(TimestampTime)",
+        3_500,
+    ),
+    (
+        "TimestampTime DateTime DEFAULT toDateTime(Timestamp),",
+        "toStartOfFiveMinutes(TimestampTime), ServiceName, TimestampTime",
+        "toDate(TimestampTime)",
+        1_500,
+    ),
+    (
+        "TimestampDate Date DEFAULT toDate(Timestamp), TimestampTime DateTime DEFAULT toDateTime(Timestamp),",
+        "TimestampDate, TimestampTime",
+        "toYYYYMM(TimestampDate)",
+        1_500,
+    ),
+];
+
+#[tokio::test]
+async fn every_key_that_is_made_of_the_time_is_used() {
+    for (columns, sorting, partition, most) in KEYS {
+        for zone in ["", ", 'Asia/Kathmandu'", ", 'America/St_Johns'"] {
+            let ddl = format!(
+                "CREATE TABLE otel_logs (Timestamp DateTime64(9{zone}), {columns} TraceId String, \
+                 ServiceName LowCardinality(String), Body String, \
+                 ResourceAttributes Map(LowCardinality(String), String)) ENGINE = MergeTree \
+                 PARTITION BY {partition} ORDER BY ({sorting}) SETTINGS index_granularity = 128;\n"
+            );
+            let database = Database::create(OTEL_PRESET, &ddl).await;
+            fill(&database, 100_000).await;
+            let query = of_ten_minutes(&database);
+            let rows = database.rows(&query).await.num_rows();
+            assert_eq!(rows, 694, "{sorting} {zone}");
+            let looked_at = looked_at(&database, &query).await;
+            assert!(looked_at <= most, "{sorting} {zone}: {looked_at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_alias_for_old_readers_is_not_taken_for_a_key() {
+    let ddl = LOGS_0_151.replacen(
+        "TraceId String",
+        "TimestampTime DateTime ALIAS toDateTime(Timestamp), TraceId String",
+        1,
+    );
+    let database = Database::create(OTEL_PRESET, &ddl).await;
+    fill(&database, 100_000).await;
+    let query = of_ten_minutes(&database);
+    assert!(!query.sql().contains("TimestampTime"), "{}", query.sql());
+    assert_eq!(database.rows(&query).await.num_rows(), 694);
+    assert!(looked_at(&database, &query).await <= 8_192);
+}

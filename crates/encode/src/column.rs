@@ -7,10 +7,10 @@ use arrow::array::{Array, AsArray, LargeStringArray, RecordBatch, StringArray};
 use arrow::buffer::ScalarBuffer;
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::{
-    ArrowNativeType, ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Float32Type,
-    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowNativeType, ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, FieldRef, Fields,
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use crate::error::EncodeError;
@@ -34,6 +34,8 @@ pub(crate) enum Values {
     Float(Float),
     Plain(Plain),
     Text(Text),
+    /// Texts that are JSON themselves.
+    Json(Text),
     List {
         offsets: OffsetBuffer<i32>,
         items: Box<Column>,
@@ -138,10 +140,16 @@ impl Values {
             }
             DataType::Map(_, _) => {
                 let map = array.as_map();
+                let mut values = Column::new(map.values())?;
+                if are_json(map.entries().fields())
+                    && let Values::Text(text) = values.values
+                {
+                    values.values = Self::Json(text);
+                }
                 Self::Map {
                     offsets: map.offsets().clone(),
                     keys: Text::new(map.keys())?,
-                    values: Box::new(Column::new(map.values())?),
+                    values: Box::new(values),
                 }
             }
             DataType::Struct(fields) => {
@@ -218,6 +226,12 @@ impl Text {
             Self::Dictionary { keys, values, .. } => values.value(keys[row].as_usize()),
         }
     }
+}
+
+/// Tells whether the values of a map are JSON, by Arrow's canonical extension type.
+fn are_json(entries: &Fields) -> bool {
+    let extension = |value: &FieldRef| value.metadata().get("ARROW:extension:name").cloned();
+    entries.get(1).and_then(extension).as_deref() == Some("arrow.json")
 }
 
 /// Returns where the items of a list or the entries of a map stand.

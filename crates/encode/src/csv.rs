@@ -74,7 +74,7 @@ impl CsvRows {
                 self.write_scalar(out, |out| floats.write(row, NonFinite::Named, out));
             }
             Values::Plain(plain) => self.write_scalar(out, |out| plain.write(row, out)),
-            Values::List { .. } | Values::Map { .. } | Values::Struct(_) => {
+            Values::Json(_) | Values::List { .. } | Values::Map { .. } | Values::Struct(_) => {
                 out.push(b'"');
                 write_present::<Doubled>(values, row, out);
                 out.push(b'"');

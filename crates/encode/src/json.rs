@@ -93,6 +93,7 @@ pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Ve
             out.extend_from_slice(Q::MARK);
         }
         Values::Text(text) => text.write_json::<Q>(row, out),
+        Values::Json(text) => write_json::<Q>(text.value(row), out),
         Values::List { offsets, items } => {
             separated(b'[', b']', range(offsets, row), out, |item, out| {
                 write_value::<Q>(items, item, out);
@@ -126,6 +127,16 @@ pub(crate) fn write_present<Q: Quotes>(values: &Values, row: usize, out: &mut Ve
                 write_value::<Q>(column, row, out);
             });
         }
+    }
+}
+
+/// Writes a text that is JSON.
+fn write_json<Q: Quotes>(json: &str, out: &mut Vec<u8>) {
+    for (number, part) in json.split('"').enumerate() {
+        if number > 0 {
+            out.extend_from_slice(Q::MARK);
+        }
+        out.extend_from_slice(part.as_bytes());
     }
 }
 

@@ -1,5 +1,5 @@
 //! Arrays as ClickHouse sends them, turned into those of the schema of an export: bytes to text, with
-//! U+FFFD for what is not UTF-8, and the names of nested fields. A dictionary stays one.
+//! U+FFFD for what is not UTF-8, JSON to maps, and the names of nested fields. A dictionary stays one.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema};
 
 use crate::error::SourceError;
+use crate::json_map;
 
 /// Turns a batch into one that fits a schema, but for dictionaries in place of texts.
 pub(crate) fn batch(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatch, SourceError> {
@@ -79,6 +80,9 @@ fn array(array: &ArrayRef, target: &DataType) -> Result<ArrayRef, String> {
             let list = ListArray::try_new(field, offsets, values, nulls);
             list.map(|list| Arc::new(list) as ArrayRef)
                 .map_err(|error| error.to_string())
+        }
+        (DataType::Binary, DataType::Map(entries, _)) => {
+            json_map::maps(array, entries).map(|maps| Arc::new(maps) as ArrayRef)
         }
         (DataType::Map(..), DataType::Map(field, sorted)) => {
             let map = array.as_map();

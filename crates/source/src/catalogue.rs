@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
-
 use crate::column_type::ColumnType;
 use crate::key_bounds::KeyBound;
 use crate::preset::{Preset, PresetError};
@@ -113,15 +111,6 @@ impl Dataset {
             None => source.sql == table.time,
             Some(number) => (table.order_by.get(number)).is_some_and(|key| key.sql == source.sql),
         })
-    }
-
-    /// Returns the schema of a file with these columns.
-    pub(crate) fn schema(&self, columns: &[usize]) -> SchemaRef {
-        let field = |index: &usize| {
-            let column = &self.columns[*index];
-            column.value_type.field(&column.name)
-        };
-        Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
     }
 }
 

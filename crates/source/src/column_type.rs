@@ -134,6 +134,24 @@ impl ColumnType {
         }
     }
 
+    /// Returns the type with texts in place of JSON, for a format that has no types in a map.
+    pub(crate) fn without_json(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::JsonMap => Kind::Map,
+            Kind::List(element) => Kind::List(Box::new(element.without_json())),
+            Kind::Struct(members) => {
+                let members = members.iter();
+                let members = members.map(|(name, member)| (name.clone(), member.without_json()));
+                Kind::Struct(members.collect())
+            }
+            kind => kind.clone(),
+        };
+        Self {
+            kind,
+            nullable: self.nullable,
+        }
+    }
+
     /// Returns an Arrow field of this type.
     pub(crate) fn field(&self, name: &str) -> FieldRef {
         Arc::new(Field::new(name, self.arrow(), self.nullable))

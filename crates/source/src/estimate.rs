@@ -98,6 +98,9 @@ impl ClickHouse {
         range: TimeRange,
         patience: Duration,
     ) -> Result<u64, SourceError> {
+        if !query.dataset.tables.iter().all(|table| table.has_estimates) {
+            return Ok(0);
+        }
         let statement = sql::estimate(query, range);
         match self
             .fetch_within::<Estimate>(statement, patience, &[])

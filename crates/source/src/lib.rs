@@ -20,6 +20,7 @@ mod exception;
 mod expression;
 mod fit;
 mod inflate;
+mod json_map;
 mod key_bounds;
 mod live;
 mod look;

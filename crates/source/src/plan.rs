@@ -83,6 +83,9 @@ impl ClickHouse {
         target: u64,
         among: u64,
     ) -> Result<Option<Vec<Bucket>>, SourceError> {
+        if !query.dataset.tables.iter().all(|table| table.has_parts) {
+            return Ok(None);
+        }
         let patience = self.first_timeout();
         let looked_at = self.rows_to_look_at(query, query.range(), patience).await?;
         let one_in = looked_at.div_ceil(among.max(1)).min(MOST_BLOCKS);
@@ -91,7 +94,7 @@ impl ClickHouse {
         };
         let buckets = match self.buckets(query, target, Some(one_in)).await {
             Ok(buckets) => buckets,
-            // A view has no blocks.
+            // Before the first look it is not known whether there are blocks.
             Err(SourceError::Engine(exception)) if exception.is_permanent() => {
                 return Ok(None);
             }

@@ -1,9 +1,12 @@
 //! What a request means for a dataset: the columns, the rows and the organization of an export.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use domain::{ExportRequest, FileColumn, OrganizationId, Pointer, RowOrder, TimeRange, Violation};
+use domain::{
+    ExportRequest, FileColumn, Format, OrganizationId, Pointer, RowOrder, TimeRange, Violation,
+};
 
 use crate::catalogue::{Catalogue, Dataset};
 use crate::column_type::ColumnType;
@@ -20,6 +23,8 @@ pub struct Query {
     pub(crate) predicate: Predicate,
     pub(crate) organization: OrganizationId,
     pub(crate) order: RowOrder,
+    /// Whether the values of JSON maps keep their types. Parquet has one type for all values of a map.
+    has_json: bool,
     range: TimeRange,
     schema: SchemaRef,
 }
@@ -33,11 +38,11 @@ impl Query {
     /// Returns the columns of the file.
     pub fn columns(&self) -> Vec<FileColumn> {
         let columns = self.columns.iter().map(|index| {
-            let column = &self.dataset.columns[*index];
+            let value_type = value_type(&self.dataset, *index, self.has_json);
             FileColumn {
-                name: column.name.clone(),
-                value_type: column.value_type.kind.to_string(),
-                nullable: column.value_type.nullable,
+                name: self.dataset.columns[*index].name.clone(),
+                value_type: value_type.kind.to_string(),
+                nullable: value_type.nullable,
             }
         });
         columns.collect()
@@ -83,8 +88,8 @@ impl Query {
     pub(crate) fn schema_with(&self, hidden: &[usize]) -> SchemaRef {
         let fields = self.schema.fields().iter().map(Arc::clone);
         let hidden = hidden.iter().enumerate().map(|(number, column)| {
-            let column = &self.dataset.columns[*column];
-            column.value_type.field(&hidden_name(number))
+            let value_type = value_type(&self.dataset, *column, self.has_json);
+            value_type.field(&hidden_name(number))
         });
         Arc::new(Schema::new(fields.chain(hidden).collect::<Vec<_>>()))
     }
@@ -128,8 +133,14 @@ impl Catalogue {
         if !violations.is_empty() {
             return Err(violations);
         }
+        let has_json = request.output.format() != Format::Parquet;
+        let fields = columns.iter().map(|index| {
+            let name = &dataset.columns[*index].name;
+            value_type(dataset, *index, has_json).field(name)
+        });
         Ok(Query {
-            schema: dataset.schema(&columns),
+            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
+            has_json,
             dataset: Arc::clone(dataset),
             columns,
             predicate,
@@ -137,6 +148,16 @@ impl Catalogue {
             order: request.order,
             range: request.range,
         })
+    }
+}
+
+/// Returns the type that a column has in the file.
+fn value_type(dataset: &Dataset, column: usize, has_json: bool) -> Cow<'_, ColumnType> {
+    let value_type = &dataset.columns[column].value_type;
+    if has_json {
+        Cow::Borrowed(value_type)
+    } else {
+        Cow::Owned(value_type.without_json())
     }
 }
 

@@ -474,8 +474,8 @@ impl Builder<'_> {
 }
 
 /// The first second at which functions of time mean something in every time zone, and the first at
-/// which they do not any more: the years 1971 to 2105.
-const EARLIEST_KEY: i64 = 31_536_000;
+/// which they do not any more: the years 1973 to 2105.
+const EARLIEST_KEY: i64 = 94_694_400;
 const LATEST_KEY: i64 = 4_291_747_200;
 
 #[cfg(test)]

@@ -95,21 +95,46 @@ impl World {
         Ok(world)
     }
 
+    /// Moves to a database of ClickHouse of its own, with the tables of scripts.
+    ///
+    /// # Errors
+    ///
+    /// What ClickHouse says.
+    pub async fn with_tables(mut self, scripts: &[&str]) -> Result<Self> {
+        let database = format!("e2e_{}", Uuid::new_v4().simple());
+        let create = format!("CREATE DATABASE {database}");
+        self.clickhouse.run(&create, &[]).await?;
+        self.env.clickhouse_database = database;
+        self.clickhouse = ClickHouse::new(&self.env);
+        for script in scripts {
+            self.clickhouse.script(script, &[]).await?;
+        }
+        Ok(self)
+    }
+
     /// Fills the tables of a preset with sample telemetry of an organization, on 2026-01-01.
     ///
     /// # Errors
     ///
     /// What ClickHouse says.
     pub async fn seed(&self, preset: &str, tenant: &Tenant, rows: u64) -> Result<()> {
+        self.fill(&format!("{preset}_sample.sql"), tenant, rows)
+            .await
+    }
+
+    /// Runs a script that fills tables with telemetry of an organization, on 2026-01-01.
+    ///
+    /// # Errors
+    ///
+    /// What ClickHouse says.
+    pub async fn fill(&self, script: &str, tenant: &Tenant, rows: u64) -> Result<()> {
         let parameters = [
             ("organization", &*tenant.organization.to_string()),
             ("start", "2026-01-01 00:00:00.000000000"),
             ("seconds", "86400"),
             ("rows", &*rows.to_string()),
         ];
-        self.clickhouse
-            .script(&format!("{preset}_sample.sql"), &parameters)
-            .await
+        self.clickhouse.script(script, &parameters).await
     }
 
     /// Starts `export-api`, and returns a client of our user.

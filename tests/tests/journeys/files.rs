@@ -5,8 +5,8 @@ use std::io::Read;
 use anyhow::{Context, Result};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{
-    DataType, Float64Type, Int32Type, TimeUnit, TimestampNanosecondType, UInt8Type, UInt32Type,
-    UInt64Type,
+    DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampNanosecondType, UInt8Type,
+    UInt32Type, UInt64Type,
 };
 use chrono::{DateTime, SecondsFormat};
 use flate2::read::MultiGzDecoder;
@@ -86,6 +86,7 @@ fn value(array: &dyn Array, row: usize) -> Value {
         DataType::UInt32 => array.as_primitive::<UInt32Type>().value(row).into(),
         DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
         DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
         DataType::Timestamp(TimeUnit::Nanosecond, Some(zone)) if &**zone == "UTC" => {
             let nanos = array.as_primitive::<TimestampNanosecondType>().value(row);

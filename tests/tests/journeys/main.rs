@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod filters;
 mod formats;
+mod generations;
 mod injections;
 mod links;
 mod mail;

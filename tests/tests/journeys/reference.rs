@@ -12,15 +12,23 @@ const LINKS_V3: &str =
 const EXEMPLARS: &str = "Array(Tuple(timestamp DateTime64(9), value Float64, span_id String, trace_id String, filtered_attributes Map(String, String)))";
 
 /// Returns the query that an auditor would write for a dataset.
-fn query(preset: &str, dataset: &str) -> String {
-    let window = |time: &str, tenant: &str| {
-        format!(
-            "WHERE {tenant} = {{organization:String}} AND {time} >= toDateTime64('2026-01-01', 9, 'UTC') \
-             AND {time} < toDateTime64('2026-01-02', 9, 'UTC')"
-        )
-    };
+pub(crate) fn query(preset: &str, dataset: &str) -> String {
+    match preset {
+        "otel" => otel(dataset),
+        preset => platform(preset, dataset),
+    }
+}
+
+/// Returns the condition on the day and the organization.
+fn window(time: &str, tenant: &str) -> String {
+    format!(
+        "WHERE {tenant} = {{organization:String}} AND {time} >= toDateTime64('2026-01-01', 9, 'UTC') \
+         AND {time} < toDateTime64('2026-01-02', 9, 'UTC')"
+    )
+}
+
+fn otel(dataset: &str) -> String {
     let otel = |time| window(time, "ResourceAttributes['telemetryflow.organization.id']");
-    let v3 = window("timestamp", "organization_id");
     let resource = "ResourceAttributes AS resource_attributes, ScopeName AS scope_name, ScopeVersion AS scope_version";
     let exemplars = format!(
         "CAST(arrayZip(Exemplars.TimeUnix, Exemplars.Value, Exemplars.SpanId, Exemplars.TraceId, \
@@ -31,15 +39,15 @@ fn query(preset: &str, dataset: &str) -> String {
          Attributes AS attributes, Flags AS flags, ResourceSchemaUrl AS resource_schema_url, \
          ScopeAttributes AS scope_attributes, ScopeDroppedAttrCount AS scope_dropped_attr_count, \
          ScopeSchemaUrl AS scope_schema_url";
-    match (preset, dataset) {
-        ("otel", "logs") => format!(
+    match dataset {
+        "logs" => format!(
             "SELECT Timestamp AS timestamp, TraceId AS trace_id, SpanId AS span_id, TraceFlags AS trace_flags, \
              SeverityText AS severity_text, SeverityNumber AS severity_number, ServiceName AS service_name, \
              Body AS body, ResourceSchemaUrl AS resource_schema_url, ScopeSchemaUrl AS scope_schema_url, \
              ScopeAttributes AS scope_attributes, LogAttributes AS attributes, {resource} FROM otel_logs {}",
             otel("Timestamp")
         ),
-        ("otel", "traces") => format!(
+        "traces" => format!(
             "SELECT Timestamp AS timestamp, TraceId AS trace_id, SpanId AS span_id, ParentSpanId AS parent_span_id, \
              TraceState AS trace_state, SpanName AS span_name, SpanKind AS span_kind, ServiceName AS service_name, \
              SpanAttributes AS attributes, Duration AS duration_nano, StatusCode AS status_code, \
@@ -49,7 +57,7 @@ fn query(preset: &str, dataset: &str) -> String {
              {resource} FROM otel_traces {}",
             otel("Timestamp")
         ),
-        ("otel", "metrics") => {
+        "metrics" => {
             let one = |kind: &str, table: &str, own: &str| {
                 format!(
                     "SELECT {points}, '{kind}' AS metric_type, Value AS value, {own}, {exemplars}, {resource} \
@@ -71,12 +79,57 @@ fn query(preset: &str, dataset: &str) -> String {
                 ),
             )
         }
-        ("otel", "metrics_histogram") => format!(
+        "metrics_histogram" => format!(
             "SELECT {points}, Count AS count, Sum AS sum, BucketCounts AS bucket_counts, \
              ExplicitBounds AS explicit_bounds, Min AS min, Max AS max, \
              AggregationTemporality AS aggregation_temporality, {exemplars}, {resource} \
              FROM otel_metrics_histogram {}",
             otel("TimeUnix")
+        ),
+        "metrics_exponential_histogram" => format!(
+            "SELECT {points}, Count AS count, Sum AS sum, Scale AS scale, ZeroCount AS zero_count, \
+             PositiveOffset AS positive_offset, PositiveBucketCounts AS positive_bucket_counts, \
+             NegativeOffset AS negative_offset, NegativeBucketCounts AS negative_bucket_counts, \
+             Min AS min, Max AS max, AggregationTemporality AS aggregation_temporality, \
+             {exemplars}, {resource} FROM otel_metrics_exponential_histogram {}",
+            otel("TimeUnix")
+        ),
+        "metrics_summary" => format!(
+            "SELECT {points}, Count AS count, Sum AS sum, \
+             CAST(arrayZip(ValueAtQuantiles.Quantile, ValueAtQuantiles.Value), \
+             'Array(Tuple(quantile Float64, value Float64))') AS value_at_quantiles, {resource} \
+             FROM otel_metrics_summary {}",
+            otel("TimeUnix")
+        ),
+        "profiles" => format!(
+            "SELECT Timestamp AS timestamp, ProfileId AS profile_id, SampleType AS sample_type, \
+             SampleUnit AS sample_unit, ServiceName AS service_name, `Values` AS values, \
+             TimestampsUnixNano AS timestamps_unix_nano, DurationNano AS duration_nano, \
+             Period AS period, PeriodType AS period_type, PeriodUnit AS period_unit, \
+             TraceId AS trace_id, SpanId AS span_id, StackHash AS stack_hash, \
+             Addresses AS addresses, FunctionNames AS function_names, FileNames AS file_names, \
+             LineNumbers AS line_numbers, MappingFileNames AS mapping_file_names, \
+             ProfileAttributes AS attributes, SampleAttributes AS sample_attributes, {resource} \
+             FROM otel_profiles {}",
+            otel("Timestamp")
+        ),
+        dataset => unreachable!("no reference for {dataset}"),
+    }
+}
+
+/// Returns the query for the tables of the platform's overview, or of its open core.
+fn platform(preset: &str, dataset: &str) -> String {
+    let v3 = window("timestamp", "organization_id");
+    match (preset, dataset) {
+        ("core", "logs") => {
+            format!("SELECT * EXCEPT log_attributes, log_attributes AS attributes FROM logs {v3}")
+        }
+        ("core", "metrics") => format!(
+            "SELECT * EXCEPT metric_attributes, metric_attributes AS attributes FROM metrics {v3}"
+        ),
+        ("core", "traces") => format!(
+            "SELECT * EXCEPT (span_attributes, duration_ns), span_attributes AS attributes, \
+             duration_ns AS duration_nano FROM traces {v3}"
         ),
         ("telemetryflow", "logs") => format!(
             "SELECT * EXCEPT log_attributes, log_attributes AS attributes FROM logs_v3 {v3}"

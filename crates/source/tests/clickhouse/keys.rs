@@ -81,19 +81,19 @@ const KEYS: [(&str, &str, &str, u64); 9] = [
         "",
         "ServiceName, toDateTime(Timestamp), Timestamp",
         "toDate(Timestamp)",
-        3_500,
+        4_000,
     ),
     (
         "",
         "ServiceName, toUnixTimestamp(Timestamp), TraceId",
         "toYYYYMM(Timestamp)",
-        3_500,
+        4_000,
     ),
     (
         "",
         "ServiceName, toUnixTimestamp64Nano(Timestamp)",
         "toDate(Timestamp)",
-        3_500,
+        4_000,
     ),
     (
         "",
@@ -105,13 +105,13 @@ const KEYS: [(&str, &str, &str, u64); 9] = [
         "",
         "toDate(Timestamp), ServiceName, Timestamp",
         "tuple()",
-        4_500,
+        4_000,
     ),
     (
         "TimestampTime DateTime DEFAULT toDateTime(Timestamp),",
         "ServiceName, TimestampTime, Timestamp",
         "toDate(TimestampTime)",
-        3_500,
+        4_000,
     ),
     (
         "TimestampTime DateTime DEFAULT toDateTime(Timestamp),",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod engines;
 mod estimate;
 mod faults;
 mod filters;
@@ -12,4 +13,5 @@ mod presets;
 mod profiles;
 mod resolve;
 mod support;
+mod tables;
 mod values;

@@ -27,6 +27,7 @@ mod requests;
 mod retention;
 mod schedules;
 mod splits;
+mod tables;
 mod tenants;
 mod traces;
 mod values;

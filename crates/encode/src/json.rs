@@ -215,7 +215,19 @@ fn write_escaped<Q: Quotes>(text: &[u8], out: &mut Vec<u8>) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Bare, Doubled, write_string};
+    use super::{Bare, Doubled, write_json, write_string};
+
+    #[test]
+    fn json_is_written_as_it_is() {
+        let json = r#"[1,"\"x",{"k":true}]"#;
+        let mut out = Vec::new();
+        write_json::<Bare>(json, &mut out);
+        assert_eq!(out, json.as_bytes());
+
+        let mut out = Vec::new();
+        write_json::<Doubled>(json, &mut out);
+        assert_eq!(out, json.replace('"', "\"\"").as_bytes());
+    }
 
     proptest! {
         #[test]

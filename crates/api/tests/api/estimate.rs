@@ -68,7 +68,7 @@ impl Table {
 }
 
 /// Runs a statement, in the database that the API has.
-async fn clickhouse(statement: &str) {
+pub(crate) async fn clickhouse(statement: &str) {
     let env = Env::shared();
     let database = [("database", &env.clickhouse_database)];
     let url = Url::parse_with_params(&env.clickhouse_url, database).unwrap();

@@ -14,9 +14,11 @@ use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::app::minimal;
+use crate::estimate::clickhouse;
 use crate::tokens::{SECRET, claims, hs256};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_export-api");
+const TABLES: &str = include_str!("../../../devstack/sql/otel.sql");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An `export-api` that is configured and does not run yet.
@@ -91,6 +93,9 @@ impl Setup {
 #[tokio::test]
 async fn a_request_that_has_begun_is_answered_after_sigterm_and_the_log_keeps_secrets() {
     let setup = Setup::new().await;
+    // Of a table that is not there nothing could be requested.
+    let (logs, _) = TABLES.split_once(";\n").unwrap();
+    clickhouse(logs).await;
     assert!(setup.run("migrate").status.success());
     assert!(
         setup.run("migrate").status.success(),

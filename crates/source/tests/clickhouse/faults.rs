@@ -167,11 +167,20 @@ async fn a_wrong_query_is_permanent() {
             (ErrorClass::Permanent, ErrorCode::SourceRejected)
         );
     }
+}
+
+/// A rotation of the password must not fail the jobs that it meets.
+#[tokio::test]
+async fn a_refused_password_is_an_error_that_passes() {
+    let mut database = numbers().await;
     database.config.password = "wrong".to_owned().into();
     let error = error(&database, &["number"]).await;
     assert_eq!(
         (error.class(), error.code()),
-        (ErrorClass::Permanent, ErrorCode::SourceRejected)
+        (
+            ErrorClass::Transient { retry_after: None },
+            ErrorCode::SourceUnavailable
+        )
     );
 }
 

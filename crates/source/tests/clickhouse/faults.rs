@@ -269,32 +269,38 @@ async fn answer_with(body: Vec<u8>) -> Url {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
-        while let Ok((mut connection, _)) = listener.accept().await {
-            let mut request = Vec::new();
-            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                connection.read_buf(&mut request).await.unwrap();
-            }
-            let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
-            if !head.contains("multipart/form-data") {
-                tokio::spawn(pass_on(connection, request));
-                continue;
-            }
-            while !request.ends_with(b"--\r\n") {
-                connection.read_buf(&mut request).await.unwrap();
-            }
-            let mut answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\
-                               Transfer-Encoding: chunked\r\n\r\n"
-                .to_vec();
-            for chunk in body.chunks(50) {
-                answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
-                answer.extend_from_slice(chunk);
-                answer.extend_from_slice(b"\r\n");
-            }
-            answer.extend_from_slice(b"0\r\n\r\n");
-            connection.write_all(&answer).await.unwrap();
+        // A client may open a connection ahead of its request, and not use it for long.
+        while let Ok((connection, _)) = listener.accept().await {
+            tokio::spawn(answer(connection, body.clone()));
         }
     });
     url.parse().unwrap()
+}
+
+async fn answer(mut connection: TcpStream, body: Vec<u8>) {
+    let mut request = Vec::new();
+    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+        if connection.read_buf(&mut request).await.unwrap_or_default() == 0 {
+            return;
+        }
+    }
+    let head = String::from_utf8_lossy(&request).to_ascii_lowercase();
+    if !head.contains("multipart/form-data") {
+        return pass_on(connection, request).await;
+    }
+    while !request.ends_with(b"--\r\n") {
+        connection.read_buf(&mut request).await.unwrap();
+    }
+    let mut answer = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\
+                       Transfer-Encoding: chunked\r\n\r\n"
+        .to_vec();
+    for chunk in body.chunks(50) {
+        answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        answer.extend_from_slice(chunk);
+        answer.extend_from_slice(b"\r\n");
+    }
+    answer.extend_from_slice(b"0\r\n\r\n");
+    connection.write_all(&answer).await.unwrap();
 }
 
 /// Lets ClickHouse answer on a connection of which something was read.

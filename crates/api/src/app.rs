@@ -16,6 +16,7 @@ use sink::Sink;
 use source::{ClickHouse, LiveCatalogue, Preset};
 use store::quotas::QuotasConfig;
 use store::{PgPool, StoreError};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{Instrument, debug, info_span, warn};
@@ -160,6 +161,12 @@ impl App {
             let following = app.catalogue.follow(interval);
             stop.run_until_cancelled(following).await;
         });
+    }
+
+    /// Waits until it is known which tables there are, or ClickHouse has had its time to say so.
+    pub async fn know_tables(&self) {
+        // Whoever follows the tables tells why they are not known.
+        let _ = timeout(self.ready_timeout, self.catalogue.looked()).await;
     }
 
     /// Waits for what goes on in the background. To be called when no request is served anymore.

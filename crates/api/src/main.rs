@@ -73,6 +73,8 @@ async fn serve(config: &Config) -> anyhow::Result<()> {
     let shutdown = Shutdown::on_signals(Duration::from_secs(config.http.shutdown_grace_s))?;
     let app = App::new(config, APPLICATION, &shutdown).await?;
     app.follow_tables(config.datasets.look_interval(), shutdown.soft.clone());
+    let known = app.know_tables();
+    shutdown.soft.run_until_cancelled(known).await;
     let listener = listen(config.http.listen).await?;
     let for_metrics = listen(config.http.metrics_listen).await?;
     info!(

@@ -10,6 +10,7 @@ those of profiles.py.
 
 import argparse
 import hmac
+import http.client
 import json
 import os
 import secrets
@@ -24,7 +25,7 @@ from engine import BUFFER, Engine, Session
 from errors import DBException
 from gzip0 import Gzip
 from profiles import PROFILES
-from request import Body, Request
+from request import MAX_FIELD_SIZE, MAX_FIELDS, MAX_URI_SIZE, Body, Request, TooLarge
 from sql import first_word, is_single, split_insert, split_select
 
 _CONTENT_TYPES = {
@@ -48,6 +49,22 @@ class Handler(BaseHTTPRequestHandler):
     asked: "Request | None" = None
     gzip: "Gzip | None" = None
 
+    def handle_one_request(self) -> None:
+        """Does what the base class does, for a URI as long as a server takes it."""
+        try:
+            self.raw_requestline = self.rfile.readline(MAX_URI_SIZE + 1)
+            if len(self.raw_requestline) > MAX_URI_SIZE:
+                self.requestline = self.request_version = self.command = ""
+                self.send_error(400, "HTTP request URI invalid or too long")
+                self.close_connection = True
+            elif not self.raw_requestline:
+                self.close_connection = True
+            elif self.parse_request():
+                getattr(self, f"do_{self.command}", lambda: self.send_error(501))()
+                self.wfile.flush()
+        except TimeoutError:
+            self.close_connection = True
+
     def do_GET(self) -> None:
         """Answers probes, and queries that change nothing."""
         self.gzip = None
@@ -69,6 +86,9 @@ class Handler(BaseHTTPRequestHandler):
                 request = self.asked = Request(self.command, self.path, self.headers, body)
                 self._check(request)
                 self._run(request)
+            except TooLarge as error:
+                message = f"Exception: {error}"
+                raise DBException(1000, "POCO_EXCEPTION", message, self.engine.version) from error
             except ValueError as error:
                 raise DBException(36, "BAD_ARGUMENTS", f"Malformed request: {error}", self.engine.version) from error
         except DBException as error:
@@ -112,7 +132,13 @@ class Handler(BaseHTTPRequestHandler):
                 self._send(200, b"", written_rows=written.rows_written, written_bytes=written.bytes_written)
             else:
                 result = session.execute(sql)
-                self._send(200, result.bytes(), read_rows=result.rows_read(), written_rows=result.rows_written())
+                body = result.bytes()
+                # A server packs nothing into nothing.
+                if body and request.gzip_level is not None:
+                    self.gzip = Gzip(request.gzip_level)
+                    body = b"".join(self.gzip.pack(body) + self.gzip.finish())
+                counts = {"read_rows": result.rows_read(), "written_rows": result.rows_written()}
+                self._send(200, body, format=request.format, **counts)
 
     def _stream(self, session: Session, sql: str, request: Request) -> None:
         """Relays a result in pieces of the engine's buffer, as a server does.
@@ -265,6 +291,9 @@ def main() -> None:
     arguments.add_argument("--port", type=int, required=True)
     arguments.add_argument("--data", required=True, help="data directory, created when missing")
     options = arguments.parse_args()
+    # The limits of headers, which are those of a server's fields, in Python's terms.
+    http.client._MAXHEADERS = MAX_FIELDS
+    http.client._MAXLINE = 2 * MAX_FIELD_SIZE
     Handler.engine = Engine(options.data)
     Handler.credentials = (os.environ["CLICKHOUSE_USER"], os.environ["CLICKHOUSE_PASSWORD"])
     Server(("127.0.0.1", options.port), Handler).serve_forever()

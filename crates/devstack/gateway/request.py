@@ -16,6 +16,26 @@ _TRANSPORT = frozenset(
 )
 _PIECE = 1 << 20
 
+# What a server takes by default.
+MAX_URI_SIZE = 1 << 20  # http_max_uri_size
+MAX_FIELDS = 1_000_000  # http_max_fields, of headers and of forms
+MAX_FIELD_SIZE = 128 << 10  # http_max_field_name_size and http_max_field_value_size
+
+
+class TooLarge(Exception):
+    """A part of a request that a server does not take."""
+
+
+def check_fields(fields: Iterator[tuple]) -> None:
+    """Checks names and values of a form, a URL or the headers, in bytes."""
+    for number, (name, value) in enumerate(fields, 1):
+        if number > MAX_FIELDS:
+            raise TooLarge("Too many form fields")
+        if len(name.encode()) > MAX_FIELD_SIZE:
+            raise TooLarge("Field name too long")
+        if len(value.encode()) > MAX_FIELD_SIZE:
+            raise TooLarge("Field value too long")
+
 
 class Body:
     """The request body, with a length or in chunks, read piece by piece."""
@@ -64,10 +84,15 @@ class Request:
     """What a client asks for: the query, its data, parameters, settings and identity."""
 
     def __init__(self, method: str, target: str, headers, body: Body):
-        url = dict(parse_qsl(urlsplit(target).query, keep_blank_values=True, errors="strict"))
+        fields = parse_qsl(urlsplit(target).query, keep_blank_values=True, errors="strict")
+        check_fields(fields)
+        check_fields(headers.items())
+        url = dict(fields)
         content_type = headers.get("Content-Type", "")
         if content_type.startswith("multipart/form-data"):
-            fields = dict(_form_fields(content_type, body.read()))
+            fields = list(_form_fields(content_type, body.read()))
+            check_fields(fields)
+            fields = dict(fields)
             # A query in both places is one text, as when the body is plain.
             if "query" in url and "query" in fields:
                 fields["query"] = url["query"] + "\n" + fields["query"]

@@ -1,4 +1,4 @@
-//! Asking ClickHouse for rows over its HTTP interface.
+//! Queries on telemetry over ClickHouse's HTTP interface.
 //!
 //! Not with the `clickhouse` crate: it takes the end of any piece of an answer that looks like an
 //! exception for one, and log lines of ClickHouse do look like one.
@@ -45,30 +45,42 @@ impl ClickHouse {
         query_id: &str,
     ) -> Result<Answer, SourceError> {
         let asked = Instant::now();
-        let answer = self.begin(statement, query_id).await;
+        let how = [("default_format", "Native"), ("query_id", query_id)];
+        let answer = self.begin(statement, &how, &[], self.first_timeout());
+        let answer = answer.await;
         metrics::asked(Purpose::Rows, &answer, asked.elapsed());
         self.review_settings(&answer);
         answer
     }
 
-    async fn begin(&self, statement: Statement, query_id: &str) -> Result<Answer, SourceError> {
+    /// Sends a query and returns once the answer begins, for which there is `patience`. `settings` stand over
+    /// those that all queries have.
+    pub(crate) async fn begin(
+        &self,
+        statement: Statement,
+        how: &[(&str, &str)],
+        settings: &[(&'static str, String)],
+        patience: Duration,
+    ) -> Result<Answer, SourceError> {
         let config = &*self.config;
         let agreed = self.settings().await?;
         let mut password = HeaderValue::from_bytes(config.password.expose_secret().as_bytes())
             .map_err(|_| SourceError::Password)?;
         password.set_sensitive(true);
-        // A form, since a URL may not be as long as filters can be.
+        // A form: a URL may not be as long as filters can be, and proxies keep it in their logs.
         let mut form = Form::new().text("query", statement.sql);
         for (name, parameter) in statement.parameters {
             form = form.text(format!("param_{name}"), parameter.to_string());
         }
+        let is_over = |name: &str| settings.iter().any(|(over, _)| *over == name);
+        let below = agreed.sent.iter().filter(|(name, _)| !is_over(name));
+        let over = settings.iter().filter(|(name, _)| agreed.allows(name));
         let mut url = config.url.clone();
         url.query_pairs_mut()
             .clear()
-            .extend_pairs(agreed.sent.iter())
+            .extend_pairs(below.chain(over))
             .append_pair("database", &config.database)
-            .append_pair("default_format", "Native")
-            .append_pair("query_id", query_id);
+            .extend_pairs(how);
         let request = self
             .http
             .post(url)
@@ -76,7 +88,6 @@ impl ClickHouse {
             .header("X-ClickHouse-Key", password)
             .header(ACCEPT_ENCODING, GZIP)
             .multipart(form);
-        let patience = self.first_timeout();
         let response = tokio::time::timeout(patience, request.send())
             .await
             .map_err(|_| SourceError::Stalled(patience))??;

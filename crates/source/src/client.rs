@@ -89,26 +89,13 @@ impl ClickHouse {
             .map_err(SourceError::from)
     }
 
-    /// Returns the whole answer to a query on telemetry that has a small one.
+    /// Returns the whole answer to a statement of no telemetry.
     pub(crate) async fn fetch_all<R>(&self, statement: Statement) -> Result<Vec<R>, SourceError>
     where
         R: RowOwned + RowRead,
     {
-        self.fetch_within(statement, self.first_timeout(), &[])
-            .await
-    }
-
-    /// The same within `timeout`, with `settings` over those that all queries have.
-    pub(crate) async fn fetch_within<R>(
-        &self,
-        statement: Statement,
-        timeout: Duration,
-        settings: &[(&'static str, String)],
-    ) -> Result<Vec<R>, SourceError>
-    where
-        R: RowOwned + RowRead,
-    {
-        let query = self.query(statement, settings).await?;
+        let timeout = self.idle_timeout();
+        let query = self.query(statement).await?;
         let asked = Instant::now();
         let answer = tokio::time::timeout(timeout, query.fetch_all())
             .await
@@ -119,7 +106,7 @@ impl ClickHouse {
         answer
     }
 
-    /// Returns the whole answer to a statement of no telemetry, with these settings alone.
+    /// The same, with these settings alone.
     pub(crate) async fn ask_small<R>(
         &self,
         sql: &str,
@@ -141,7 +128,7 @@ impl ClickHouse {
         statement: Statement,
     ) -> Result<T, SourceError> {
         let timeout = self.idle_timeout();
-        let query = self.query(statement, &[]).await?;
+        let query = self.query(statement).await?;
         let fetched = async { query.fetch_bytes("JSONCompact")?.collect().await };
         let bytes = tokio::time::timeout(timeout, fetched)
             .await
@@ -150,15 +137,10 @@ impl ClickHouse {
         serde_json::from_slice(&bytes).map_err(|error| SourceError::Answer(error.to_string()))
     }
 
-    async fn query(
-        &self,
-        statement: Statement,
-        settings: &[(&'static str, String)],
-    ) -> Result<clickhouse::query::Query, SourceError> {
+    async fn query(&self, statement: Statement) -> Result<clickhouse::query::Query, SourceError> {
         let agreed = self.settings().await?;
         let mut query = self.client.query_raw(&statement.sql);
-        let settings = settings.iter().filter(|(name, _)| agreed.allows(name));
-        for (name, value) in agreed.sent.iter().chain(settings) {
+        for (name, value) in &agreed.sent {
             query = query.with_setting(*name, value);
         }
         for (name, parameter) in statement.parameters {

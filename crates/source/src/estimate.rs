@@ -15,9 +15,6 @@ const SAMPLE_ROWS: u64 = 1_000;
 /// How much longer than ClickHouse itself we wait for a query to end at its time limit.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What `EXPLAIN ESTIMATE` says of a table: database, name, parts, rows and marks.
-type Estimate = (String, String, u64, u64, u64);
-
 /// How many rows there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowCount {
@@ -50,14 +47,14 @@ impl ClickHouse {
     ) -> Result<Option<RowCount>, SourceError> {
         let statement = sql::count(query, query.range());
         let settings = [max_execution_time(limit)];
-        match self
-            .fetch_within::<u64>(statement, limit + GRACE, &settings)
-            .await
-        {
-            Ok(counts) => Ok(Some(RowCount {
-                rows: counts.iter().sum(),
-                is_exact: true,
-            })),
+        match self.numbers(statement, limit + GRACE, &settings).await {
+            Ok(counts) => match counts[..] {
+                [[rows]] => Ok(Some(RowCount {
+                    rows,
+                    is_exact: true,
+                })),
+                _ => Err(SourceError::Truncated),
+            },
             Err(error) if is_limit(&error) => {
                 let rows = self.rows_to_look_at(query, query.range(), limit).await?;
                 // There are some, or they would have been counted in time.
@@ -78,16 +75,14 @@ impl ClickHouse {
     pub async fn sample(&self, query: &Query, limit: Duration) -> Result<Sample, SourceError> {
         let statement = sql::sample(query, SAMPLE_ROWS);
         let settings = [max_execution_time(limit)];
-        let measured = self
-            .fetch_within::<(u64, u64)>(statement, limit + GRACE, &settings)
-            .await;
+        let measured = self.numbers(statement, limit + GRACE, &settings).await;
         let measured = match measured {
             Err(error) if is_limit(&error) => Vec::new(),
             measured => measured?,
         };
         Ok(Sample {
-            rows: measured.iter().map(|(rows, _)| rows).sum(),
-            bytes: measured.iter().map(|(_, bytes)| bytes).sum(),
+            rows: measured.iter().map(|[rows, _]| rows).sum(),
+            bytes: measured.iter().map(|[_, bytes]| bytes).sum(),
         })
     }
 
@@ -102,11 +97,8 @@ impl ClickHouse {
             return Ok(0);
         }
         let statement = sql::estimate(query, range);
-        match self
-            .fetch_within::<Estimate>(statement, patience, &[])
-            .await
-        {
-            Ok(estimates) => Ok(estimates.iter().map(|(.., rows, _)| rows).sum()),
+        match self.numbers(statement, patience, &[]).await {
+            Ok(tables) => Ok(tables.iter().map(|[rows, _]| rows).sum()),
             // Whoever may read a table may still not be told of it.
             Err(SourceError::Engine(_)) => Ok(0),
             Err(error) => Err(error),

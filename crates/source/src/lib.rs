@@ -25,6 +25,7 @@ mod key_bounds;
 mod live;
 mod look;
 mod metrics;
+mod numbers;
 mod pace;
 mod plan;
 mod predicate;

@@ -109,7 +109,7 @@ impl ClickHouse {
     where
         R: clickhouse::RowOwned + clickhouse::RowRead,
     {
-        match self.fetch_within(statement, self.idle_timeout(), &[]).await {
+        match self.fetch_all(statement).await {
             Err(SourceError::Engine(exception)) if exception.is_unknown_name() => Ok(Vec::new()),
             rows => rows,
         }

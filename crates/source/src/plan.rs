@@ -142,8 +142,8 @@ impl ClickHouse {
     ) -> Result<Vec<Bucket>, SourceError> {
         let width_us = microseconds(range).div_ceil(BUCKETS);
         let statement = sql::histogram(query, range, width_us, one_in);
-        let counts: Vec<(u64, u64)> = self.fetch_all(statement).await?;
-        let buckets = counts.into_iter().filter_map(|(number, rows)| {
+        let counts = self.numbers(statement, self.first_timeout(), &[]).await?;
+        let buckets = counts.into_iter().filter_map(|[number, rows]| {
             let start = at(range.start(), number * width_us);
             let end = at(range.start(), (number + 1) * width_us).min(range.end());
             let rows = rows * one_in.map_or(1, NonZeroU64::get);

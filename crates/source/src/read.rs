@@ -388,15 +388,13 @@ impl Reading {
 
     /// Believes an answer of no bytes if there are no rows: ClickHouse packs nothing into nothing.
     async fn nothing(&self, range: TimeRange) -> Result<(), SourceError> {
-        let counts: Vec<u64> = self
-            .shared
-            .clickhouse
-            .fetch_all(sql::count(&self.shared.query, range))
-            .await?;
-        if counts.iter().any(|rows| *rows > 0) {
-            return Err(SourceError::Truncated);
+        let clickhouse = &self.shared.clickhouse;
+        let statement = sql::count(&self.shared.query, range);
+        let counts = clickhouse.numbers(statement, clickhouse.first_timeout(), &[]);
+        match counts.await?[..] {
+            [[0]] => Ok(()),
+            _ => Err(SourceError::Truncated),
         }
-        Ok(())
     }
 }
 

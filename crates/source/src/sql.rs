@@ -54,6 +54,18 @@ impl fmt::Display for Parameter {
     }
 }
 
+/// How much of a parameter goes into a field of a form. A server takes 131,072 bytes by default
+/// (`http_max_field_value_size`).
+const FIELD_BYTES: usize = 100_000;
+
+/// Returns what a value takes of a field, in a list or by itself.
+fn field_bytes(value: &Value) -> usize {
+    match value {
+        Value::Text(text) => escaped(text).len() + "'',".len(),
+        value => value.to_string().len() + 1,
+    }
+}
+
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -189,7 +201,7 @@ pub(crate) fn sample(query: &Query, rows: u64) -> Statement {
     }
 }
 
-/// Asks how much of each table a range makes ClickHouse look at.
+/// Asks how much of each table a range makes ClickHouse look at: database, table, parts, rows and marks.
 pub(crate) fn estimate(query: &Query, range: TimeRange) -> Statement {
     let inner = Builder::union(query, range, |_| vec!["1".to_owned()]);
     Statement {
@@ -398,7 +410,7 @@ impl Builder<'_> {
             )
         } else {
             let map = operand(&source.sql);
-            let key = self.bind(Parameter::One(Value::Text(key.to_owned())), "String");
+            let key = self.bind_one(&Value::Text(key.to_owned()), "String");
             // A key that is not there has the value '', which is a value, too.
             (
                 format!("{map}[{key}]"),
@@ -419,7 +431,7 @@ impl Builder<'_> {
     /// `json_type_escape_dots_in_keys`, are escaped.
     fn json_value(&mut self, column: &str, key: &str) -> String {
         let mut text = |path: String| {
-            let path = self.bind(Parameter::One(Value::Text(path)), "String");
+            let path = self.bind_one(&Value::Text(path), "String");
             format!("CAST(getSubcolumn({column}, {path}), 'Nullable(String)')")
         };
         let nested = text(key.to_owned());
@@ -436,17 +448,15 @@ impl Builder<'_> {
             return format!("isNotNull({sql})");
         }
         let scalar = test.compared_as.compared_as();
-        let values = match (&test.values[..], test.op) {
-            (values, Op::In | Op::NotIn) => self.bind(
-                Parameter::Many(values.to_vec()),
-                &format!("Array({scalar})"),
-            ),
-            ([value, ..], _) => self.bind(Parameter::One(value.clone()), scalar),
-            ([], _) => return "false".to_owned(),
+        if matches!(test.op, Op::In | Op::NotIn) {
+            return self.one_of(sql, &test.values, scalar);
+        }
+        let Some(value) = test.values.first() else {
+            return "false".to_owned();
         };
+        let values = self.bind_one(value, scalar);
         match test.op {
-            Op::Eq | Op::Ne => format!("{sql} = {values}"),
-            Op::In | Op::NotIn => format!("{sql} IN {values}"),
+            Op::Eq | Op::Ne | Op::In | Op::NotIn => format!("{sql} = {values}"),
             Op::Gt => format!("{sql} > {values}"),
             Op::Gte => format!("{sql} >= {values}"),
             Op::Lt => format!("{sql} < {values}"),
@@ -456,6 +466,56 @@ impl Builder<'_> {
             Op::StartsWith => format!("startsWith({sql}, {values})"),
             Op::EndsWith => format!("endsWith({sql}, {values})"),
             Op::Matches | Op::Exists => format!("match({sql}, {values})"),
+        }
+    }
+
+    /// Compares with several values, in as many lists as it takes.
+    fn one_of(&mut self, sql: &str, values: &[Value], scalar: &str) -> String {
+        let mut lists: Vec<Vec<&Value>> = Vec::new();
+        let mut room = 0;
+        for value in values {
+            let bytes = field_bytes(value);
+            match lists.last_mut() {
+                Some(list) if bytes <= room => list.push(value),
+                _ => {
+                    lists.push(vec![value]);
+                    room = FIELD_BYTES;
+                }
+            }
+            room = room.saturating_sub(bytes);
+        }
+        let lists = lists.into_iter().map(|list| match list[..] {
+            [only] if field_bytes(only) > FIELD_BYTES => {
+                format!("{sql} = {}", self.bind_one(only, scalar))
+            }
+            _ => {
+                let list = Parameter::Many(list.into_iter().cloned().collect());
+                let list = self.bind(list, &format!("Array({scalar})"));
+                format!("{sql} IN {list}")
+            }
+        });
+        let lists: Vec<_> = lists.collect();
+        match &lists[..] {
+            [] => "false".to_owned(),
+            [only] => only.clone(),
+            several => format!("({})", several.join(" OR ")),
+        }
+    }
+
+    /// Binds a value, in as many pieces as it takes.
+    fn bind_one(&mut self, value: &Value, clickhouse_type: &str) -> String {
+        let bind =
+            |builder: &mut Self, value: Value| builder.bind(Parameter::One(value), clickhouse_type);
+        match value {
+            Value::Text(text) if field_bytes(value) > FIELD_BYTES => {
+                let characters: Vec<_> = text.chars().collect();
+                // Four bytes at most, and a backslash before some of one byte.
+                let pieces = characters.chunks(FIELD_BYTES / 4);
+                let pieces = pieces.map(|piece| Value::Text(piece.iter().collect()));
+                let pieces: Vec<_> = pieces.map(|piece| bind(self, piece)).collect();
+                format!("concat({})", pieces.join(", "))
+            }
+            value => bind(self, value.clone()),
         }
     }
 

@@ -7,6 +7,7 @@ mod estimate;
 mod faults;
 mod filters;
 mod keys;
+mod large_filters;
 mod order;
 mod plan;
 mod presets;

@@ -2,6 +2,8 @@
 
 use anyhow::Result;
 use reqwest::{Method, StatusCode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use super::Gateway;
 
@@ -193,5 +195,49 @@ async fn a_get_changes_nothing() -> Result<()> {
     assert_eq!(get("SELECT 'it''s'").await?.text().await?, "it\\'s\n");
     let response = get("CREATE TABLE changed (a Int8) ENGINE = Memory").await?;
     assert_eq!(response.headers()["X-ClickHouse-Exception-Code"], "164");
+    Ok(())
+}
+
+/// What is larger than a server takes by default is refused here, too.
+#[tokio::test]
+async fn requests_are_as_large_as_a_server_takes_them() -> Result<()> {
+    let gateway = Gateway::shared()?;
+    let longest = "x".repeat(131_072);
+    let longer = format!("{longest}x");
+    let sql = "SELECT length({text:String})";
+    for (text, status, said) in [
+        (&longest, StatusCode::OK, "131072\n"),
+        (
+            &longer,
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "(POCO_EXCEPTION)",
+        ),
+    ] {
+        let form = reqwest::multipart::Form::new().text("query", sql);
+        let form = form.text("param_text", text.clone());
+        let response = gateway.post("").multipart(form).send().await?;
+        assert_eq!(response.status(), status);
+        let told = response.text().await?;
+        assert!(told.contains(said), "{told}");
+    }
+    let header = gateway.post("SELECT 1").header("X-Much", &longer);
+    let response = header.send().await?;
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+
+    // Clients of HTTP have limits of their own for an URI.
+    let address = gateway.url.trim_start_matches("http://");
+    let (user, password) = (&gateway.user, &gateway.password);
+    let login = format!("user={user}&password={password}&query=SELECT%201");
+    for (bytes, answer) in [(1_000_000, "HTTP/1.1 200"), (1_048_577, "HTTP/1.1 400")] {
+        let fields = format!("&param_text={longest}").repeat(bytes / longest.len());
+        let rest = "x".repeat(bytes % longest.len());
+        let uri = format!("/?{login}{fields}&param_text={rest}");
+        let mut connection = TcpStream::connect(address).await?;
+        let request = format!("POST {uri} HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+        connection.write_all(request.as_bytes()).await?;
+        let mut status = [0; 12];
+        connection.read_exact(&mut status).await?;
+        assert_eq!(String::from_utf8_lossy(&status), answer, "{bytes}");
+    }
     Ok(())
 }

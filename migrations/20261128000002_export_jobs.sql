@@ -143,6 +143,12 @@ ALTER TABLE export_jobs
     ADD COLUMN compression TEXT CHECK (compression IN ('gzip', 'zstd', 'none')),
     ADD COLUMN columns JSONB CHECK (jsonb_typeof(columns) = 'array'),
     ADD COLUMN options JSONB CHECK (jsonb_typeof(options) = 'object'),
+    -- The rows are only those that have these values in these fields: {"tenant_id": "acme"}. Set for
+    -- somebody who may not see all rows of the organization; who may see others does not reach the job.
+    ADD COLUMN narrowed_to JSONB NOT NULL DEFAULT '{}' CHECK (
+        jsonb_typeof(narrowed_to) = 'object'
+        AND NOT jsonb_path_exists(narrowed_to, '$.* ? (@.type() <> "string")')
+    ),
     -- Where in a trace the job was requested, as a traceparent of W3C Trace Context: the worker goes on
     -- with that trace.
     ADD COLUMN trace_parent TEXT CHECK (char_length(trace_parent) = 55),

@@ -46,6 +46,11 @@ CREATE TABLE export_schedules (
     -- cannot run.
     user_id         UUID NOT NULL,
     organization_id UUID NOT NULL,
+    -- As in export_jobs.
+    narrowed_to     JSONB NOT NULL DEFAULT '{}' CHECK (
+        jsonb_typeof(narrowed_to) = 'object'
+        AND NOT jsonb_path_exists(narrowed_to, '$.* ? (@.type() <> "string")')
+    ),
 
     -- The request.
     name            TEXT NOT NULL CHECK (char_length(name) BETWEEN 1 AND 100),

@@ -53,6 +53,11 @@ impl Api {
         })
     }
 
+    /// Makes our user come with another token.
+    pub fn log_in(&mut self, token: String) {
+        self.token = token;
+    }
+
     /// Sends a request as our user.
     ///
     /// # Errors

@@ -118,6 +118,8 @@ pub struct AuthConfig {
     pub user_claim: String,
     /// The name or path of the claim that holds the organization.
     pub organization_claim: String,
+    /// The fields of datasets that claims narrow, by the names or paths of these claims.
+    pub narrow_by: HashMap<String, String>,
     /// The names or paths of the claims that hold permissions or roles; without any everybody may
     /// do what concerns nobody else.
     pub permissions_claims: Vec<String>,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Failure;
 use crate::ids::{JobId, OrganizationId, ScheduleId, UserId};
 use crate::key_prefix::KeyPrefix;
+use crate::narrowing::Narrowing;
 use crate::request::{ExportRequest, InvalidRequest};
 use crate::trace_parent::TraceParent;
 
@@ -21,6 +22,8 @@ pub struct ExportJob {
     pub user: UserId,
     /// Whose rows.
     pub organization: OrganizationId,
+    /// Which of them.
+    pub narrowed_to: Narrowing,
     /// What for; a request that is not valid fails as soon as a worker takes it.
     pub request: Result<ExportRequest, InvalidRequest>,
     /// The schedule that made it, which may be gone.
@@ -52,6 +55,7 @@ impl ExportJob {
         id: JobId,
         user: UserId,
         organization: OrganizationId,
+        narrowed_to: Narrowing,
         request: ExportRequest,
         trace: Option<TraceParent>,
         created_at: DateTime<Utc>,
@@ -60,6 +64,7 @@ impl ExportJob {
             id,
             user,
             organization,
+            narrowed_to,
             request: Ok(request),
             schedule: None,
             key_prefix: None,

@@ -11,6 +11,7 @@ mod ids;
 mod job;
 mod key_prefix;
 mod members;
+mod narrowing;
 mod notify;
 mod output;
 mod request;
@@ -28,6 +29,7 @@ pub use filter::{Comparison, Filter, FilterLimits, Filters, Op, Scalar};
 pub use ids::{JobId, OrganizationId, ScheduleId, UserId, WorkerId};
 pub use job::{ExportJob, ExportedFile, ExportedFiles, FileTotals, JobState, JobStatus, Progress};
 pub use key_prefix::KeyPrefix;
+pub use narrowing::Narrowing;
 pub use notify::{LinkKind, Notify, WebhookUrl};
 pub use output::{
     Compression, CsvOptions, Format, JsonLayout, JsonOptions, Output, ParquetCompression,

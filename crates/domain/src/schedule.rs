@@ -14,6 +14,7 @@ use crate::closed_set::closed_set;
 use crate::ids::{JobId, OrganizationId, ScheduleId, UserId};
 use crate::key_prefix::KeyPrefix;
 use crate::members::{Members, NUL, one, one_of, text};
+use crate::narrowing::Narrowing;
 use crate::time_range::TimeRange;
 use crate::violation::{Pointer, Violation};
 
@@ -24,6 +25,8 @@ pub struct Schedule {
     pub id: ScheduleId,
     /// Whose rows.
     pub organization: OrganizationId,
+    /// Which of them.
+    pub narrowed_to: Narrowing,
     /// Who asked for it.
     pub user: UserId,
     /// What for.

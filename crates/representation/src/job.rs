@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{
     Compression, ErrorCode, ExportJob, FileTotals, Filters, Format, JobId, JobState, JobStatus,
-    Output, Progress, ScheduleId, UserId,
+    Narrowing, Output, Progress, ScheduleId, UserId,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -21,6 +21,10 @@ pub struct JobRepresentation<'a> {
     /// Who requested it.
     #[schema(value_type = Uuid)]
     user_id: UserId,
+    /// The fields and values to which the token of the request narrowed the rows; empty for all rows of the
+    /// organization.
+    #[schema(value_type = HashMap<String, String>)]
+    narrowed_to: &'a Narrowing,
     #[schema(schema_with = vocabulary::job_status)]
     status: JobStatus,
     /// 0 to 100; never goes back.
@@ -117,6 +121,7 @@ impl<'a> JobRepresentation<'a> {
         let mut shown = Self {
             job_id: job.id,
             user_id: job.user,
+            narrowed_to: &job.narrowed_to,
             status: job.state.status(),
             progress: job.progress,
             data_type: request.data_type,

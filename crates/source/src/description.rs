@@ -1,6 +1,6 @@
 //! What can be exported, for those who choose from it: nothing of tables and expressions.
 
-use domain::Op;
+use domain::{Narrowing, Op};
 
 use crate::catalogue::{Catalogue, Column, Dataset};
 use crate::column_type::Kind;
@@ -40,6 +40,13 @@ impl Catalogue {
         self.datasets()
             .map(|(name, dataset)| dataset.describe(name))
     }
+
+    /// Tells whether the rows of a dataset can be narrowed; whoever must not see all of them sees none
+    /// otherwise.
+    pub fn narrows(&self, dataset: &str, narrowed_to: &Narrowing) -> bool {
+        self.find(dataset)
+            .is_ok_and(|dataset| predicate::narrow(dataset, narrowed_to).is_ok())
+    }
 }
 
 impl Dataset {
@@ -67,7 +74,7 @@ impl Column {
 
 #[cfg(test)]
 mod tests {
-    use domain::{ExportRequest, OrganizationId, RequestLimits};
+    use domain::{ExportRequest, Narrowing, OrganizationId, RequestLimits};
     use serde_json::{Value, json};
     use uuid::Uuid;
 
@@ -101,7 +108,9 @@ mod tests {
         });
         let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
         let organization = OrganizationId::from(Uuid::nil());
-        catalogue.resolve(&request, organization).is_ok()
+        catalogue
+            .resolve(&request, organization, &Narrowing::default())
+            .is_ok()
     }
 
     #[test]

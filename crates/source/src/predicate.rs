@@ -1,6 +1,6 @@
 //! A filter whose fields are columns and whose values have the columns' types.
 
-use domain::{Comparison, Filter, Op, Pointer, Scalar as Posted, Violation};
+use domain::{Comparison, Filter, Narrowing, Op, Pointer, Scalar as Posted, Violation};
 
 use crate::catalogue::{Column, Dataset};
 use crate::column_type::{Kind, Scalar};
@@ -49,6 +49,34 @@ pub(crate) fn resolve(
             }
         },
     }
+}
+
+/// Finds the fields that narrow what somebody may see of a dataset, and reads their values.
+///
+/// # Errors
+///
+/// Why this cannot be done: nothing of the dataset can be shown then.
+pub(crate) fn narrow(dataset: &Dataset, narrowed_to: &Narrowing) -> Result<Vec<Predicate>, String> {
+    let tests = narrowed_to.fields().map(|(field, value)| {
+        let test = |value| {
+            let comparison = Comparison {
+                field: field.to_owned(),
+                op: Op::Eq,
+                values: vec![value],
+                pointer: Pointer::root(),
+            };
+            test(dataset, &comparison).ok()
+        };
+        // Where the field is a number, so is the value.
+        let number = || value.parse().ok().map(Posted::Number).and_then(test);
+        let test = test(Posted::Text(value.to_owned())).or_else(number);
+        test.map(Predicate::Test).ok_or_else(|| {
+            format!(
+                "has rows that you may not see: they cannot be narrowed to the {field} of your token"
+            )
+        })
+    });
+    tests.collect()
 }
 
 fn resolve_each(

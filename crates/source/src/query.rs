@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use domain::{
-    ExportRequest, FileColumn, Format, OrganizationId, Pointer, RowOrder, TimeRange, Violation,
+    ExportRequest, FileColumn, Format, Narrowing, OrganizationId, Pointer, RowOrder, TimeRange,
+    Violation,
 };
 
 use crate::catalogue::{Catalogue, Dataset};
@@ -22,6 +23,8 @@ pub struct Query {
     pub(crate) columns: Vec<usize>,
     pub(crate) predicate: Predicate,
     pub(crate) organization: OrganizationId,
+    /// Which of the organization's rows can be seen.
+    pub(crate) narrowing: Vec<Predicate>,
     pub(crate) order: RowOrder,
     /// Whether the values of JSON maps keep their types. Parquet has one type for all values of a map.
     has_json: bool,
@@ -106,7 +109,7 @@ pub(crate) fn hidden_name(number: usize) -> String {
 }
 
 impl Catalogue {
-    /// Finds what a request names, for one organization.
+    /// Finds what a request names, for whoever sees an organization's rows as far as `narrowed_to` lets them.
     ///
     /// # Errors
     ///
@@ -116,6 +119,7 @@ impl Catalogue {
         &self,
         request: &ExportRequest,
         organization: OrganizationId,
+        narrowed_to: &Narrowing,
     ) -> Result<Query, Vec<Violation>> {
         let dataset = self.find(request.data_type.as_str()).map_err(|detail| {
             let pointer = Pointer::root().child("data_type");
@@ -126,6 +130,11 @@ impl Catalogue {
             Some(names) => columns(dataset, names, &mut violations),
             None => (0..dataset.columns.len()).collect(),
         };
+        let narrowing = predicate::narrow(dataset, narrowed_to).unwrap_or_else(|detail| {
+            let pointer = Pointer::root().child("data_type");
+            violations.push(Violation::new(pointer, detail));
+            Vec::new()
+        });
         let predicate = match &request.filters {
             Some(filters) => predicate::resolve(dataset, filters.expression(), &mut violations),
             None => Predicate::All(Vec::new()),
@@ -145,6 +154,7 @@ impl Catalogue {
             columns,
             predicate,
             organization,
+            narrowing,
             order: request.order,
             range: request.range,
         })

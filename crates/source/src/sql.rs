@@ -264,7 +264,8 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     /// Selects from each table of the dataset the organization's rows of a range that the filter
-    /// lets through. Every query on telemetry is made here, so none can lack the tenant.
+    /// lets through. Every query on telemetry is made here, so none can lack the tenant, and what the rows
+    /// are narrowed to.
     fn union(query: &Query, range: TimeRange, select: impl Fn(usize) -> Vec<String>) -> Statement {
         Self::union_of(query, range, None, select)
     }
@@ -314,11 +315,13 @@ impl Builder<'_> {
         self.name("start", Value::time(range.start()));
         self.name("end", Value::time(range.end()));
         let time = operand(&table.time);
-        let mut conditions = vec![
-            format!("{} = {{organization:String}}", table.tenant),
+        let mut conditions = vec![format!("{} = {{organization:String}}", table.tenant)];
+        let narrowing = self.query.narrowing.iter();
+        conditions.extend(narrowing.map(|predicate| self.predicate(predicate)));
+        conditions.extend([
             format!("{time} >= {{start:DateTime64(9, 'UTC')}}"),
             format!("{time} < {{end:DateTime64(9, 'UTC')}}"),
-        ];
+        ]);
         for bound in &table.bounds {
             conditions.extend(self.key_conditions(bound, range).into_iter().flatten());
         }

@@ -15,11 +15,12 @@ mod withdraw;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ExportJob, ExportRequest, Filters, JobId, KeyPrefix, OrganizationId, ScheduleId, TraceParent,
-    UserId,
+    ExportJob, ExportRequest, Filters, JobId, KeyPrefix, Narrowing, OrganizationId, ScheduleId,
+    TraceParent, UserId,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 pub use claim::{Claim, Claimed, Terms, check, claim, progress, renew};
 pub use costs::{Cost, costs};
@@ -41,6 +42,8 @@ pub struct NewJob {
     pub id: JobId,
     /// Whose rows.
     pub organization: OrganizationId,
+    /// Which of them.
+    pub narrowed_to: Narrowing,
     /// Who asks.
     pub user: UserId,
     /// From where.
@@ -73,6 +76,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
     let NewJob {
         id,
         organization,
+        narrowed_to,
         user,
         actor,
         request,
@@ -84,8 +88,9 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         r#"WITH job AS (
                INSERT INTO export_jobs (job_id, user_id, organization_id, data_type, format,
                                         compression, start_time, end_time, filters, columns, options,
-                                        trace_parent, schedule_id, scheduled_for, key_prefix)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15, $16, $17, $18)
+                                        trace_parent, schedule_id, scheduled_for, key_prefix,
+                                        narrowed_to)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $15, $16, $17, $18, $19)
                RETURNING job_id, user_id, created_at
            ), event AS (
                INSERT INTO export_events (job_id, kind, user_id, ip, user_agent)
@@ -111,6 +116,7 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
         run.map(|run| run.run_at),
         run.and_then(|run| run.prefix.as_ref())
             .map(KeyPrefix::as_str),
+        Json(&narrowed_to) as _,
     )
     .fetch_one(conn)
     .await
@@ -123,7 +129,15 @@ pub async fn insert(conn: &mut PgConnection, job: NewJob) -> Result<ExportJob, S
     Ok(ExportJob {
         schedule,
         key_prefix,
-        ..ExportJob::requested(id, user, organization, request, trace, created_at)
+        ..ExportJob::requested(
+            id,
+            user,
+            organization,
+            narrowed_to,
+            request,
+            trace,
+            created_at,
+        )
     })
 }
 

@@ -2,11 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use domain::{
-    ExportJob, JobId, KeyPrefix, OrganizationId, Recurrence, Schedule, ScheduleErrorCode,
-    ScheduleFailure, ScheduleId, ScheduleRequest, UserId, Window,
+    ExportJob, JobId, KeyPrefix, Narrowing, OrganizationId, Recurrence, Schedule,
+    ScheduleErrorCode, ScheduleFailure, ScheduleId, ScheduleRequest, UserId, Window,
 };
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -20,6 +21,8 @@ pub struct NewSchedule {
     pub id: ScheduleId,
     /// Whose rows.
     pub organization: OrganizationId,
+    /// Which of them.
+    pub narrowed_to: Narrowing,
     /// Who asks.
     pub user: UserId,
     /// What for.
@@ -49,9 +52,9 @@ pub async fn insert(
     .await?;
     let result = sqlx::query!(
         "INSERT INTO export_schedules (schedule_id, user_id, organization_id, name, cron, time_zone,
-                                       last, key_prefix, export, next_run_at)
+                                       last, key_prefix, export, next_run_at, narrowed_to)
          SELECT $1::uuid, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::text,
-                $9::jsonb, $10::timestamptz
+                $9::jsonb, $10::timestamptz, $12
          WHERE (SELECT count(*) FROM export_schedules WHERE organization_id = $3) < $11",
         schedule.id.as_uuid(),
         schedule.user.as_uuid(),
@@ -64,6 +67,7 @@ pub async fn insert(
         Value::Object(request.export.clone()),
         schedule.next_run_at,
         i64::from(limit),
+        Json(&schedule.narrowed_to) as _,
     )
     .execute(&mut *tx)
     .await?;
@@ -76,10 +80,11 @@ macro_rules! select_schedules {
     ($rest:tt $(, $argument:expr)* $(,)?) => {
         sqlx::query_as!(
             ScheduleRow,
-            "SELECT schedule_id, user_id, organization_id, name, cron, time_zone, last, key_prefix,
+            r#"SELECT schedule_id, user_id, organization_id,
+                    narrowed_to AS "narrowed_to: Json<Narrowing>", name, cron, time_zone, last, key_prefix,
                     export, next_run_at, last_run_at, last_job_id, error_code, error_message,
                     created_at
-             FROM export_schedules " + $rest
+             FROM export_schedules "# + $rest
             $(, $argument)*
         )
     };
@@ -93,13 +98,15 @@ macro_rules! select_schedules {
 /// When Postgres fails.
 pub async fn list(
     conn: &mut PgConnection,
-    scope: Scope,
+    scope: &Scope,
 ) -> Result<Vec<Result<Schedule, StoreError>>, StoreError> {
     let rows = select_schedules!(
         "WHERE organization_id = $1 AND user_id = COALESCE($2, user_id)
+           AND narrowed_to @> $3
          ORDER BY created_at, schedule_id",
         scope.organization.as_uuid(),
         scope.user.map(UserId::as_uuid),
+        Json(&scope.narrowed_to) as _,
     )
     .fetch_all(conn)
     .await?;
@@ -113,14 +120,16 @@ pub async fn list(
 /// When Postgres fails, or the row cannot be read.
 pub async fn get(
     conn: &mut PgConnection,
-    scope: Scope,
+    scope: &Scope,
     schedule: ScheduleId,
 ) -> Result<Option<Schedule>, StoreError> {
     let row = select_schedules!(
-        "WHERE schedule_id = $1 AND organization_id = $2 AND user_id = COALESCE($3, user_id)",
+        "WHERE schedule_id = $1 AND organization_id = $2 AND user_id = COALESCE($3, user_id)
+           AND narrowed_to @> $4",
         schedule.as_uuid(),
         scope.organization.as_uuid(),
         scope.user.map(UserId::as_uuid),
+        Json(&scope.narrowed_to) as _,
     )
     .fetch_optional(conn)
     .await?;
@@ -134,15 +143,17 @@ pub async fn get(
 /// When Postgres fails.
 pub async fn delete(
     conn: &mut PgConnection,
-    scope: Scope,
+    scope: &Scope,
     schedule: ScheduleId,
 ) -> Result<bool, StoreError> {
     let result = sqlx::query!(
         "DELETE FROM export_schedules
-         WHERE schedule_id = $1 AND organization_id = $2 AND user_id = COALESCE($3, user_id)",
+         WHERE schedule_id = $1 AND organization_id = $2 AND user_id = COALESCE($3, user_id)
+           AND narrowed_to @> $4",
         schedule.as_uuid(),
         scope.organization.as_uuid(),
         scope.user.map(UserId::as_uuid),
+        Json(&scope.narrowed_to) as _,
     )
     .execute(conn)
     .await?;
@@ -242,6 +253,7 @@ struct ScheduleRow {
     schedule_id: Uuid,
     user_id: Uuid,
     organization_id: Uuid,
+    narrowed_to: Json<Narrowing>,
     name: String,
     cron: String,
     time_zone: String,
@@ -281,6 +293,7 @@ impl ScheduleRow {
         Some(Schedule {
             id: self.schedule_id.into(),
             organization: self.organization_id.into(),
+            narrowed_to: self.narrowed_to.0,
             user: self.user_id.into(),
             request: ScheduleRequest {
                 name: self.name,

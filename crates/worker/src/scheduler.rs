@@ -162,6 +162,7 @@ impl Scheduler {
         let job = NewJob {
             id: Uuid::now_v7().into(),
             organization: schedule.organization,
+            narrowed_to: schedule.narrowed_to.clone(),
             user: schedule.user,
             actor: Actor {
                 user: Some(schedule.user),
@@ -196,7 +197,8 @@ impl Scheduler {
         let body = export_of(&schedule.request.export, window);
         let request = ExportRequest::parse(&body, &RequestLimits::NONE).and_then(|request| {
             let catalogue = self.catalogue.current();
-            let resolved = catalogue.resolve(&request, schedule.organization);
+            let (organization, narrowed_to) = (schedule.organization, &schedule.narrowed_to);
+            let resolved = catalogue.resolve(&request, organization, narrowed_to);
             resolved.map(|_| request)
         });
         request.map_err(|violations| {

@@ -17,6 +17,7 @@ mod injections;
 mod links;
 mod mail;
 mod metrics;
+mod narrowing;
 mod parquet_files;
 mod platform;
 mod platform_tokens;

@@ -9,25 +9,36 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// The configuration of both binaries.
-const CONFIG: (&str, &str) = (
+pub(crate) const CONFIG: (&str, &str) = (
     "EXPORT_CONFIG",
     concat!(env!("CARGO_MANIFEST_DIR"), "/../config/telemetryflow.toml"),
 );
 
 /// Makes a token of our user, with neither `iss` nor `aud`.
 fn token(world: &World, organization: Option<Uuid>, permissions: &[&str]) -> Result<String> {
+    token_with(
+        world,
+        &json!({ "organizationId": organization, "permissions": permissions }),
+    )
+}
+
+/// The same, with some claims changed.
+pub(crate) fn token_with(world: &World, changes: &Value) -> Result<String> {
     let now = SystemClock.now().timestamp();
-    let claims = json!({
+    let mut claims = json!({
         "sub": world.ours.user,
         "email": world.ours.email,
         "roles": ["Developer"],
-        "permissions": permissions,
-        "tenantId": Uuid::new_v4(),
-        "organizationId": organization,
+        "permissions": ["telemetry:read", "telemetry:manage"],
+        "tenantId": null,
+        "organizationId": world.ours.organization,
         "sessionId": Uuid::new_v4(),
         "iat": now,
         "exp": now + 15 * 60,
     });
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        claims[name] = value.clone();
+    }
     let key = EncodingKey::from_secret(world.env.jwt_secret.as_bytes());
     Ok(jsonwebtoken::encode(&Header::default(), &claims, &key)?)
 }

@@ -3,7 +3,7 @@
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use domain::{OrganizationId, UserId};
+use domain::{Narrowing, OrganizationId, UserId};
 use store::jobs::Scope;
 use tokio::time::Instant;
 
@@ -14,12 +14,14 @@ use crate::auth::{AuthError, Permission};
 /// A user who acts for an organization, proved by a token, which is looked at once a request.
 ///
 /// A handler takes it through the extractor of the permission that it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user.
     pub user: UserId,
     /// The organization.
     pub organization: OrganizationId,
+    /// Which of its rows the user may see.
+    pub narrowed_to: Narrowing,
     /// When the token ends, and with it whatever still answers the request.
     pub expires: Instant,
     pub(super) permissions: Permissions,
@@ -40,15 +42,16 @@ impl Principal {
     }
 
     /// Returns the jobs that the caller has requested.
-    pub fn own(self) -> Scope {
+    pub fn own(&self) -> Scope {
         Scope {
             organization: self.organization,
+            narrowed_to: self.narrowed_to.clone(),
             user: Some(self.user),
         }
     }
 
     /// Returns the jobs that the caller may reach: an admin those of the whole organization.
-    pub fn reach(self) -> Scope {
+    pub fn reach(&self) -> Scope {
         if self.permissions.allow(Permission::Admin) {
             Scope {
                 user: None,
@@ -65,7 +68,7 @@ impl FromRequestParts<App> for Principal {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, AuthError> {
         if let Some(principal) = parts.extensions.get() {
-            return Ok(*principal);
+            return Ok(Self::clone(principal));
         }
         let header = parts.headers.get(AUTHORIZATION).ok_or(AuthError::Missing)?;
         let token = header
@@ -76,7 +79,7 @@ impl FromRequestParts<App> for Principal {
             .map(|(_, token)| token.trim())
             .ok_or(AuthError::Missing)?;
         let principal = app.verifier.verify(token).await?;
-        parts.extensions.insert(principal);
+        parts.extensions.insert(principal.clone());
         Ok(principal)
     }
 }
@@ -84,7 +87,7 @@ impl FromRequestParts<App> for Principal {
 macro_rules! extractors {
     ($($(#[$doc:meta])* $name:ident may $permission:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug)]
+        #[derive(Clone, Debug)]
         pub struct $name(pub Principal);
 
         impl FromRequestParts<App> for $name {

@@ -1,9 +1,10 @@
 //! Checks a token: signature, algorithm, times, issuer, audience and claims.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
-use domain::{Clock, OrganizationId, SystemClock, UserId};
+use domain::{Clock, Narrowing, OrganizationId, SystemClock, UserId};
 use secrecy::ExposeSecret;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -40,6 +41,9 @@ pub enum AuthSetupError {
     /// There is nowhere to find the roles.
     #[error("roles need permissions_claims")]
     RolesOfNoClaim,
+    /// One of the claims would count, and not the other.
+    #[error("narrow_by has several claims for one field")]
+    NarrowedTwice,
     /// The client that fetches keys cannot be made.
     #[error("the client for jwks_url cannot be made")]
     Client(#[from] reqwest::Error),
@@ -54,6 +58,8 @@ pub struct Verifier {
     rules: Rules,
     user_claim: String,
     organization_claim: String,
+    /// Which field of the datasets each of these claims narrows.
+    narrow_by: HashMap<String, String>,
     grants: Grants,
 }
 
@@ -76,6 +82,10 @@ impl Verifier {
         if config.jwks_stale_s < config.jwks_cache_s {
             return Err(AuthSetupError::Stale);
         }
+        let fields: HashSet<_> = config.narrow_by.values().collect();
+        if fields.len() < config.narrow_by.len() {
+            return Err(AuthSetupError::NarrowedTwice);
+        }
         let keys = match (&config.hs256_secret, &config.jwks_url) {
             (Some(secret), None) => {
                 let secret = secret.expose_secret().as_bytes();
@@ -96,6 +106,7 @@ impl Verifier {
             },
             user_claim: config.user_claim.clone(),
             organization_claim: config.organization_claim.clone(),
+            narrow_by: config.narrow_by.clone(),
             grants: Grants::new(config)?,
         })
     }
@@ -116,6 +127,7 @@ impl Verifier {
         Ok(Principal {
             user: UserId::from(uuid(&claims, &self.user_claim)?),
             organization: self.organization(&claims)?,
+            narrowed_to: self.narrowing(&claims)?,
             expires: Instant::now() + left.min(MAX_LIFETIME),
             permissions: self.grants.of(&claims),
         })
@@ -129,6 +141,20 @@ impl Verifier {
             return Err(AuthError::NoOrganization(self.organization_claim.clone()));
         }
         Ok(uuid(claims, &self.organization_claim)?.into())
+    }
+
+    /// Finds which rows the user may see. What is not understood must not widen that.
+    fn narrowing(&self, claims: &Claims) -> Result<Narrowing, InvalidToken> {
+        let claims = self.narrow_by.iter().filter_map(|(claim, field)| {
+            let value = claims.find(claim).filter(|value| !value.is_null())?;
+            let value = match value {
+                Value::String(text) if !text.contains('\0') => Ok(text.clone()),
+                Value::Number(number) => Ok(number.to_string()),
+                _ => Err(InvalidToken::Claim(claim.clone())),
+            };
+            Some(value.map(|value| (field.clone(), value)))
+        });
+        claims.collect()
     }
 }
 

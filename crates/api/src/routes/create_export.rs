@@ -108,22 +108,23 @@ pub async fn create_export(
 ) -> Result<Response, CreateExportError> {
     let quota = app.quotas.of(principal.organization);
     let limits = app.limits.of(&quota);
-    let (request, _) = validate(&app, &body, &limits, principal.organization)
-        .map_err(CreateExportError::Invalid)?;
+    let (request, _) =
+        validate(&app, &body, &limits, &principal).map_err(CreateExportError::Invalid)?;
     let job = NewJob {
         id: JobId::from(Uuid::now_v7()),
         organization: principal.organization,
+        narrowed_to: principal.narrowed_to.clone(),
         user: principal.user,
         actor: client.acting_for(principal.user),
         request,
         trace: traces::current(),
         run: None,
     };
-    let keyed = key.map(|key| key.with(principal, body));
+    let keyed = key.map(|key| key.with(&principal, body));
     let inserted = if keyed.is_none() && !quota.limits_requests() {
         Inserted::Now(store::jobs::insert(&mut *store::acquire(&app.pool).await?, job).await?)
     } else {
-        insert_if_allowed(&app, principal.own(), job, &quota, keyed.as_ref()).await?
+        insert_if_allowed(&app, &principal.own(), job, &quota, keyed.as_ref()).await?
     };
     match inserted {
         Inserted::Now(job) => {
@@ -145,7 +146,7 @@ enum Inserted {
 /// Inserts a job unless the same request came before with its key, or a quota is used up.
 async fn insert_if_allowed(
     app: &App,
-    own: Scope,
+    own: &Scope,
     job: NewJob,
     quota: &Quota,
     keyed: Option<&KeyedRequest>,

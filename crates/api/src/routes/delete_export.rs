@@ -29,7 +29,7 @@ pub async fn delete_export(
 ) -> Result<Response, JobError> {
     let mut connection = store::acquire(&app.pool).await?;
     let actor = client.acting_for(principal.user);
-    let job = store::jobs::withdraw(&mut connection, principal.reach(), id, &actor)
+    let job = store::jobs::withdraw(&mut connection, &principal.reach(), id, &actor)
         .await?
         .ok_or(JobError::NotFound)?;
     Ok(Json(JobRepresentation::new(&job, &app.links)).into_response())

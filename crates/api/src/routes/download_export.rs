@@ -103,7 +103,7 @@ pub async fn download_export(
 ) -> Result<Response, DownloadExportError> {
     let (redirect, number) = parse(query.as_deref()).map_err(DownloadExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.reach(), id)
+    let job = store::jobs::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(DownloadExportError::NotFound)?;
     let (file, kind) = file(&mut connection, &job, number).await?;

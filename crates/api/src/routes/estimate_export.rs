@@ -72,7 +72,7 @@ pub async fn estimate_export(
     let organization = principal.organization;
     let limits = app.limits.of(&app.quotas.of(organization));
     let (request, query) =
-        validate(&app, &body, &limits, organization).map_err(EstimateExportError::Invalid)?;
+        validate(&app, &body, &limits, &principal).map_err(EstimateExportError::Invalid)?;
     let _permit = app.estimator.enter()?;
     let mut connection = store::acquire(&app.pool).await?;
     let costs = store::jobs::costs(&mut connection, organization, &request).await?;
@@ -82,8 +82,8 @@ pub async fn estimate_export(
         Err(SourceError::Engine(exception)) if exception.is_unknown_name() => {
             // The tables are not what they were at the last look.
             app.catalogue.refresh().await?;
-            let (request, query) = validate(&app, &body, &limits, organization)
-                .map_err(EstimateExportError::Invalid)?;
+            let (request, query) =
+                validate(&app, &body, &limits, &principal).map_err(EstimateExportError::Invalid)?;
             let estimate = app.estimator.estimate(&query, &request.output, &costs);
             estimate.await?
         }

@@ -135,7 +135,7 @@ pub async fn get_audit(
 ) -> Result<Response, GetAuditError> {
     let (limit, after) = page(query.as_deref()).map_err(GetAuditError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.reach(), id)
+    let job = store::jobs::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(GetAuditError::NotFound)?;
     // One more tells whether there is a next page.

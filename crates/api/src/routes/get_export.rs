@@ -93,7 +93,7 @@ pub async fn get_export(
 ) -> Result<Response, GetExportError> {
     let wait = wait::parse(query.as_deref()).map_err(GetExportError::Invalid)?;
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.reach(), id)
+    let job = store::jobs::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(GetExportError::NotFound)?;
     drop(connection);

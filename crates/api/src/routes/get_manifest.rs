@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use domain::{
     Compression, DataType, ExportJob, ExportRequest, ExportedFile, ExportedFiles, FileColumn,
-    FileContents, Format, JobId, OrganizationId, Split,
+    FileContents, Format, JobId, Narrowing, OrganizationId, Split,
 };
 use representation::Links;
 use serde::Serialize;
@@ -53,6 +53,10 @@ pub(crate) struct Manifest<'a> {
     job_id: JobId,
     #[schema(value_type = Uuid)]
     organization_id: OrganizationId,
+    /// The fields and values to which the token of the request narrowed the rows; empty for all rows of the
+    /// organization.
+    #[schema(value_type = HashMap<String, String>)]
+    narrowed_to: &'a Narrowing,
     /// The key of the object, in the bucket of the service; null where there are several files, as are its
     /// name and its checksum.
     object: Option<&'a str>,
@@ -141,6 +145,7 @@ impl<'a> Manifest<'a> {
         Self {
             job_id: job.id,
             organization_id: job.organization,
+            narrowed_to: &job.narrowed_to,
             object: only.map(|file| file.object_key.as_str()),
             name: only.map(|_| request.file_name(1)),
             size_bytes: files.iter().map(|file| file.size_bytes).sum(),
@@ -178,7 +183,7 @@ pub async fn get_manifest(
     JobPath(id): JobPath,
 ) -> Result<Response, GetManifestError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.reach(), id)
+    let job = store::jobs::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(GetManifestError::NotFound)?;
     let files = match files(&job)? {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::header::InvalidHeaderValue;
 use axum::response::{IntoResponse, Response};
-use domain::{Compression, Format, Op, Output, options_schema};
+use domain::{Compression, Format, Narrowing, Op, Output, options_schema};
 use serde::Serialize;
 use serde_json::Value;
 use source::{Catalogue, ColumnDescription, DatasetDescription};
@@ -84,10 +84,14 @@ struct FormatOffer {
 }
 
 impl<'a> Datasets<'a> {
-    /// Shows a catalogue.
-    pub(crate) fn of(catalogue: &'a Catalogue) -> Self {
+    /// Shows what a catalogue has for somebody.
+    pub(crate) fn of(catalogue: &'a Catalogue, narrowed_to: &Narrowing) -> Self {
         Self {
-            datasets: catalogue.describe().map(Dataset::from).collect(),
+            datasets: catalogue
+                .describe()
+                .filter(|dataset| catalogue.narrows(dataset.name, narrowed_to))
+                .map(Dataset::from)
+                .collect(),
             formats: Format::ALL.iter().copied().map(FormatOffer::from).collect(),
         }
     }
@@ -149,10 +153,10 @@ impl From<Format> for FormatOffer {
 )]
 pub async fn list_datasets(
     State(app): State<App>,
-    _: Reader,
+    Reader(principal): Reader,
     condition: IfNoneMatch,
 ) -> Result<Response, ListDatasetsError> {
     let catalogue = app.catalogue.current();
-    let body = serde_json::to_string(&Datasets::of(&catalogue))?;
+    let body = serde_json::to_string(&Datasets::of(&catalogue, &principal.narrowed_to))?;
     Ok(condition.answer(&EntityTag::of(&body), &body)?)
 }

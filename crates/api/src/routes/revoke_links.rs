@@ -27,7 +27,7 @@ pub async fn revoke_links(
     JobPath(id): JobPath,
 ) -> Result<StatusCode, JobError> {
     let mut connection = store::acquire(&app.pool).await?;
-    store::jobs::get(&mut connection, principal.reach(), id)
+    store::jobs::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(JobError::NotFound)?;
     let actor = client.acting_for(principal.user);

@@ -3,13 +3,14 @@
 
 use std::collections::HashSet;
 
-use domain::{ExportRequest, LinkKind, Notify, OrganizationId, RequestLimits, Violation};
+use domain::{ExportRequest, LinkKind, Notify, RequestLimits, Violation};
 use serde_json::{Map, Value, json};
 use source::Query;
 
 use crate::app::App;
+use crate::auth::Principal;
 
-/// Reads the body of a request, and what it means for its dataset.
+/// Reads the body of a request, and what it means for its dataset and the rows that the caller may see.
 ///
 /// # Errors
 ///
@@ -19,13 +20,16 @@ pub(in crate::routes) fn validate(
     app: &App,
     body: &Value,
     limits: &RequestLimits,
-    organization: OrganizationId,
+    principal: &Principal,
 ) -> Result<(ExportRequest, Query), Vec<Violation>> {
     let catalogue = app.catalogue.current();
+    let resolve = |request: &ExportRequest| {
+        catalogue.resolve(request, principal.organization, &principal.narrowed_to)
+    };
     match ExportRequest::parse(body, limits) {
         Ok(request) => {
             let violations = refusals(app, &request);
-            match catalogue.resolve(&request, organization) {
+            match resolve(&request) {
                 Ok(query) if violations.is_empty() => Ok((request, query)),
                 resolved => Err([resolved.err().unwrap_or_default(), violations].concat()),
             }
@@ -36,7 +40,7 @@ pub(in crate::routes) fn validate(
                 .map(|members| without(members, &violations))
                 .and_then(|sound| ExportRequest::parse(&sound, limits).ok());
             if let Some(request) = sound {
-                let resolved = catalogue.resolve(&request, organization);
+                let resolved = resolve(&request);
                 violations.extend(resolved.err().unwrap_or_default());
                 violations.extend(refusals(app, &request));
             }

@@ -92,7 +92,7 @@ pub async fn watch_export(
     headers: HeaderMap,
 ) -> Result<Response, WatchExportError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let job = store::jobs::get(&mut connection, principal.reach(), id)
+    let job = store::jobs::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(WatchExportError::NotFound)?;
     drop(connection);

@@ -292,3 +292,61 @@ async fn roles_that_no_token_can_name_are_an_error() {
         "{refusal}"
     );
 }
+
+/// What a token shows decides what its exports are narrowed to.
+#[tokio::test]
+async fn claims_narrow_what_is_exported() {
+    let app = TestApp::builder().await.with(|config| {
+        let narrow_by = [
+            ("tenantId", "service_name"),
+            ("workspace.number", "severity_number"),
+        ];
+        let narrow_by = narrow_by.map(|(claim, field)| (claim.to_owned(), field.to_owned()));
+        config.auth.narrow_by = narrow_by.into();
+    });
+    let app = app.start().await;
+    let created = async |changes: Value| {
+        let mut claims = claims(app.user, app.organization);
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let request = app.anonymous(Method::POST, "/api/v1/export");
+        let request = request.bearer_auth(hs256(&claims));
+        Answer::to(request.json(&minimal())).await
+    };
+    for (claims, narrowed_to) in [
+        (json!({}), json!({})),
+        (json!({ "tenantId": null, "workspace": 7 }), json!({})),
+        (
+            json!({ "tenantId": "it's" }),
+            json!({ "service_name": "it's" }),
+        ),
+        (json!({ "tenantId": 7 }), json!({ "service_name": "7" })),
+        (
+            json!({ "tenantId": "", "workspace": { "number": "17" } }),
+            json!({ "service_name": "", "severity_number": "17" }),
+        ),
+    ] {
+        let answer = created(claims).await;
+        assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+        assert_eq!(answer.body["narrowed_to"], narrowed_to);
+    }
+    for wrong in [json!(true), json!(["a"]), json!({}), json!("a\0b")] {
+        let answer = created(json!({ "tenantId": wrong })).await;
+        answer.assert_problem(401, "token_invalid");
+    }
+    let answer = created(json!({ "workspace": { "number": "many" } })).await;
+    answer.assert_problem(422, "invalid_request");
+    assert_eq!(answer.body["errors"][0]["pointer"], "/data_type");
+}
+
+#[tokio::test]
+async fn two_claims_that_narrow_the_same_field_are_an_error() {
+    let mut config = TestApp::builder().await.config;
+    let claims = ["tenantId", "tenant"].map(|claim| (claim.to_owned(), "tenant_id".to_owned()));
+    config.auth.narrow_by = claims.into();
+    let refusal = App::new(&config, "test", &Shutdown::default()).await.err();
+    let refusal = refusal.expect("it does not start").to_string();
+    let wrong = "auth: narrow_by has several claims for one field";
+    assert!(refusal.ends_with(wrong), "{refusal}");
+}

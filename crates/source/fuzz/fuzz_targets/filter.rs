@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use domain::{ExportRequest, Op, RequestLimits};
+use domain::{ExportRequest, Narrowing, Op, RequestLimits};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ fuzz_target!(|input: Input| {
             "start_time": "2026-01-01T00:00:00Z", "end_time": "2026-01-02T00:00:00Z",
         });
         let request = ExportRequest::parse(&body, &RequestLimits::NONE).ok()?;
-        let query = catalogue.resolve(&request, Uuid::nil().into()).ok()?;
+        let query = catalogue.resolve(&request, Uuid::nil().into(), &Narrowing::default()).ok()?;
         Some(query.sql())
     };
     let Some(posted) = sql(input.filter.json(dataset, false)) else {

@@ -1,6 +1,6 @@
 use std::num::NonZeroU64;
 
-use domain::{ExportRequest, OrganizationId, RequestLimits};
+use domain::{ExportRequest, Narrowing, OrganizationId, RequestLimits};
 use serde_json::{Value as Json, json};
 
 use super::{Parameter, Statement, histogram, rows, sample, unordered_rows};
@@ -28,7 +28,7 @@ fn resolve(catalogue: &Catalogue, data_type: &str, changes: &Json) -> Query {
     let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
     let organization: OrganizationId = "0192f0c1-2345-7000-8000-000000000001".parse().unwrap();
     catalogue
-        .resolve(&request, organization)
+        .resolve(&request, organization, &Narrowing::default())
         .unwrap_or_else(|violations| panic!("{violations:?}"))
 }
 

@@ -1,6 +1,6 @@
 //! What of a request the catalogue refuses, and where it says so.
 
-use domain::{ExportRequest, RequestLimits};
+use domain::{ExportRequest, Narrowing, RequestLimits};
 use serde_json::{Value, json};
 use source::{Catalogue, TELEMETRYFLOW_PRESET};
 
@@ -15,7 +15,7 @@ fn violations(data_type: &str, changes: &Value) -> Vec<String> {
     let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
     let catalogue = Catalogue::load(&[("telemetryflow", TELEMETRYFLOW_PRESET)]).unwrap();
     let organization = "0192f0c1-2345-7000-8000-000000000001".parse().unwrap();
-    match catalogue.resolve(&request, organization) {
+    match catalogue.resolve(&request, organization, &Narrowing::default()) {
         Ok(_) => Vec::new(),
         Err(violations) => violations.iter().map(ToString::to_string).collect(),
     }

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::{cast, concat_batches, interleave_record_batch};
 use arrow::datatypes::SchemaRef;
 use devstack::Env;
-use domain::{ExportRequest, OrganizationId, RequestLimits, TimeRange};
+use domain::{ExportRequest, Narrowing, OrganizationId, RequestLimits, TimeRange};
 use serde_json::{Value, json};
 use source::{
     Block, BlockLimits, Catalogue, ClickHouse, ClickHouseConfig, LiveCatalogue, Preset, Query,
@@ -125,7 +125,7 @@ impl Database {
         }
         let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
         self.catalogue
-            .resolve(&request, organization)
+            .resolve(&request, organization, &Narrowing::default())
             .unwrap_or_else(|violations| panic!("{violations:?}"))
     }
 

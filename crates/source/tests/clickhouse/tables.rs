@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, UInt32Type};
-use domain::{ExportRequest, RequestLimits, Violation};
+use domain::{ExportRequest, Narrowing, RequestLimits, Violation};
 use serde_json::{Value, json};
 use source::{LiveCatalogue, OTEL_PRESET, Preset, TELEMETRYFLOW_PRESET};
 
@@ -25,7 +25,11 @@ fn refused(database: &Database, data_type: &str, changes: &Value) -> Vec<String>
         body[name] = value.clone();
     }
     let request = ExportRequest::parse(&body, &RequestLimits::NONE).unwrap();
-    let resolved = database.catalogue.resolve(&request, database.organization);
+    let narrowed_to = Narrowing::default();
+    let organization = database.organization;
+    let resolved = database
+        .catalogue
+        .resolve(&request, organization, &narrowed_to);
     let violations = resolved.err().unwrap_or_default();
     violations.iter().map(Violation::to_string).collect()
 }

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{DataType, ExportJob, JobId, JobStatus};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use super::row::{JobRow, select_jobs};
 use super::scope::Scope;
@@ -73,6 +74,7 @@ pub async fn list(conn: &mut PgConnection, listing: &Listing) -> Result<Vec<List
                 $whose
                     + " AND ($2::text IS NULL OR shown_status = $2)
                         AND ($3::text IS NULL OR data_type = $3)
+                        AND narrowed_to @> $9
                         AND created_at >= COALESCE($4, '-infinity'::timestamptz)
                         AND created_at < COALESCE($5, 'infinity'::timestamptz)
                         AND (created_at, job_id)
@@ -88,6 +90,7 @@ pub async fn list(conn: &mut PgConnection, listing: &Listing) -> Result<Vec<List
                 after_time,
                 after_id,
                 i64::from(listing.limit),
+                Json(&listing.scope.narrowed_to) as _,
                 $($user)?
             )
             .fetch_all(conn)
@@ -97,7 +100,7 @@ pub async fn list(conn: &mut PgConnection, listing: &Listing) -> Result<Vec<List
     // Two statements, so that each is planned for its index.
     let rows = match listing.scope.user {
         Some(user) => page!(
-            "WHERE organization_id = $1 AND user_id = $9",
+            "WHERE organization_id = $1 AND user_id = $10",
             user.as_uuid()
         ),
         None => page!("WHERE organization_id = $1"),

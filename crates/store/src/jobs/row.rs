@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use domain::{
     ErrorCode, ExportJob, ExportRequest, ExportedFile, ExportedFiles, Failure, FileTotals, Format,
-    InvalidRequest, JobId, JobState, JobStatus, KeyPrefix, Pointer, Progress, RequestLimits,
-    TraceParent, Violation,
+    InvalidRequest, JobId, JobState, JobStatus, KeyPrefix, Narrowing, Pointer, Progress,
+    RequestLimits, TraceParent, Violation,
 };
 use serde_json::{Value, json};
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::StoreError;
@@ -25,7 +26,7 @@ macro_rules! select_jobs {
                       options::text AS options, progress, rows_exported, rows_estimated,
                       object_key, files, file_url, file_size, adopted, sha256, expires_at, deleted_at, error_code,
                       error_message, created_at, started_at, updated_at, completed_at, trace_parent,
-                      schedule_id, key_prefix,
+                      schedule_id, key_prefix, narrowed_to AS "narrowed_to: sqlx::types::Json<domain::Narrowing>",
                       shown_status AS "status!"
                FROM (
                    SELECT *, CASE WHEN status = 'COMPLETED' AND expires_at <= now() THEN 'EXPIRED'
@@ -81,6 +82,7 @@ pub(super) struct JobRow {
     pub(super) trace_parent: Option<String>,
     pub(super) schedule_id: Option<Uuid>,
     pub(super) key_prefix: Option<String>,
+    pub(super) narrowed_to: Json<Narrowing>,
 }
 
 impl TryFrom<JobRow> for ExportJob {
@@ -99,6 +101,7 @@ impl JobRow {
             id: self.job_id.into(),
             user: self.user_id.into(),
             organization: self.organization_id.into(),
+            narrowed_to: self.narrowed_to.0.clone(),
             request: self.request()?,
             schedule: self.schedule_id.map(Into::into),
             key_prefix: self

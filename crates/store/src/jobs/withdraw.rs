@@ -18,7 +18,7 @@ use crate::{metrics, removals, uploads};
 /// When Postgres fails, or the row cannot be read.
 pub async fn withdraw(
     conn: &mut PgConnection,
-    scope: Scope,
+    scope: &Scope,
     job: JobId,
     actor: &Actor,
 ) -> Result<Option<ExportJob>, StoreError> {

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use chrono::{DateTime, TimeDelta};
 use devstack::Env;
 use domain::{
-    ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, OrganizationId,
-    RequestLimits, TimeRange, UserId, WorkerId,
+    ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, Narrowing,
+    OrganizationId, RequestLimits, TimeRange, UserId, WorkerId,
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -102,6 +102,7 @@ impl Db {
     pub(crate) fn scope(&self) -> Scope {
         Scope {
             organization: self.organization,
+            narrowed_to: Narrowing::default(),
             user: Some(self.user),
         }
     }
@@ -110,6 +111,7 @@ impl Db {
         NewJob {
             id: Uuid::new_v4().into(),
             organization: self.organization,
+            narrowed_to: Narrowing::default(),
             user: self.user,
             actor: self.actor(),
             request: request(&json!({})),
@@ -180,7 +182,7 @@ impl Db {
 
     /// Returns a job as its owner sees it.
     pub(crate) async fn get(&self, job: JobId) -> Result<ExportJob> {
-        let job = jobs::get(&mut *self.conn().await?, self.scope(), job).await?;
+        let job = jobs::get(&mut *self.conn().await?, &self.scope(), job).await?;
         Ok(job.expect("the job is there"))
     }
 
@@ -226,8 +228,9 @@ async fn new_organization(pool: &PgPool) -> Result<OrganizationId> {
     Ok(id.into())
 }
 
-/// What others may reach: a colleague, the user in another organization, and its admins.
-pub(crate) fn elsewhere(db: &Db) -> [Scope; 3] {
+/// What others may reach: a colleague, the user in another organization, and its admins; and what the user
+/// and the admins may reach who see only the rows of a tenant.
+pub(crate) fn elsewhere(db: &Db) -> [Scope; 5] {
     let other = Uuid::new_v4();
     [
         Scope {
@@ -241,8 +244,25 @@ pub(crate) fn elsewhere(db: &Db) -> [Scope; 3] {
         Scope {
             organization: other.into(),
             user: None,
+            ..db.scope()
+        },
+        Scope {
+            narrowed_to: narrowed(&[("tenant_id", "a")]),
+            ..db.scope()
+        },
+        Scope {
+            narrowed_to: narrowed(&[("tenant_id", "a")]),
+            user: None,
+            ..db.scope()
         },
     ]
+}
+
+pub(crate) fn narrowed(fields: &[(&str, &str)]) -> Narrowing {
+    let fields = fields.iter();
+    fields
+        .map(|(field, value)| ((*field).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 pub(crate) fn worker(number: u32) -> WorkerId {

@@ -237,7 +237,7 @@ async fn all_files_are_removed_whatever_ends_the_job() -> Result<()> {
         let mut conn = db.conn().await?;
         let job = completed(&db).await?.job.id;
         if end == "deleted" {
-            jobs::withdraw(&mut conn, db.scope(), job, &db.actor()).await?;
+            jobs::withdraw(&mut conn, &db.scope(), job, &db.actor()).await?;
         } else {
             sqlx::query("UPDATE export_jobs SET expires_at = now()")
                 .execute(&mut *conn)
@@ -257,7 +257,7 @@ async fn all_files_are_removed_whatever_ends_the_job() -> Result<()> {
         turn(&mut conn, &claim, &[whole(1, true)], &with_rest(1)).await?;
         files::begin(&mut conn, &claim, 3, &key(3), Some("upload-3")).await?;
         if end == "cancelled" {
-            jobs::withdraw(&mut conn, db.scope(), job, &db.actor()).await?;
+            jobs::withdraw(&mut conn, &db.scope(), job, &db.actor()).await?;
         } else {
             let failure = Failure::from(ErrorCode::TooManyFiles);
             jobs::fail(&mut conn, &claim, &failure, "too many").await?;

@@ -1,11 +1,11 @@
 //! Jobs as the API sees them: requested, read back, ended.
 
-use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, elsewhere, file, request};
+use crate::db::{Db, KEY, LEASE, LOCATION, RETENTION, elsewhere, file, narrowed, request};
 use anyhow::Result;
 use domain::{ErrorCode, Failure, JobState, Progress, TraceParent};
 use serde_json::json;
 use store::events::{self, EventKind};
-use store::jobs::{self, NewJob, Scope};
+use store::jobs::{self, Listing, NewJob, Scope};
 use store::notifications::{self, Channel, NotificationKind};
 use store::{StoreError, uploads};
 use uuid::Uuid;
@@ -35,7 +35,7 @@ async fn a_request_reads_back_as_it_was_posted() -> Result<()> {
         };
         let posted = job.request.clone();
         let inserted = jobs::insert(&mut conn, job).await?;
-        let read = jobs::get(&mut conn, db.scope(), inserted.id)
+        let read = jobs::get(&mut conn, &db.scope(), inserted.id)
             .await?
             .expect("the job is there");
         assert_eq!(read, inserted);
@@ -57,12 +57,54 @@ async fn somebody_elses_job_is_none() -> Result<()> {
         ..db.scope()
     };
     for scope in [db.scope(), admins] {
-        assert!(jobs::get(&mut conn, scope, job).await?.is_some());
-        let nobodys = jobs::get(&mut conn, scope, Uuid::new_v4().into()).await?;
+        assert!(jobs::get(&mut conn, &scope, job).await?.is_some());
+        let nobodys = jobs::get(&mut conn, &scope, Uuid::new_v4().into()).await?;
         assert_eq!(nobodys, None);
     }
     for scope in elsewhere(&db) {
-        assert_eq!(jobs::get(&mut conn, scope, job).await?, None, "{scope:?}");
+        assert_eq!(jobs::get(&mut conn, &scope, job).await?, None, "{scope:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_narrowed_job_is_in_reach_of_who_sees_its_rows() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = NewJob {
+        narrowed_to: narrowed(&[("tenant_id", "a"), ("workspace_id", "it's \"1\"")]),
+        ..db.new_job()
+    };
+    let job = jobs::insert(&mut conn, job).await?;
+    for (fields, is_in_reach) in [
+        (&[] as &[_], true),
+        (&[("tenant_id", "a")], true),
+        (&[("workspace_id", "it's \"1\""), ("tenant_id", "a")], true),
+        (&[("tenant_id", "b")], false),
+        (&[("tenant_id", "")], false),
+        (&[("tenant_id", "a"), ("workspace_id", "2")], false),
+        (&[("tenant_id", "a"), ("service_name", "a")], false),
+    ] {
+        for user in [Some(db.user), None] {
+            let scope = Scope {
+                narrowed_to: narrowed(fields),
+                user,
+                ..db.scope()
+            };
+            let read = jobs::get(&mut conn, &scope, job.id).await?;
+            assert_eq!(read.as_ref(), is_in_reach.then_some(&job), "{scope:?}");
+            let listing = Listing {
+                scope,
+                status: None,
+                data_type: None,
+                created_from: None,
+                created_to: None,
+                after: None,
+                limit: 10,
+            };
+            let listed = jobs::list(&mut conn, &listing).await?;
+            assert_eq!(!listed.is_empty(), is_in_reach, "{listing:?}");
+        }
     }
     Ok(())
 }

@@ -31,7 +31,7 @@ async fn a_link_is_found_by_its_token_while_the_file_is_there() -> Result<()> {
     let text = token(1).as_str().to_owned();
     assert!(!stored.contains(&text.into_bytes()) && !stored.contains(&vec![1; 32]));
 
-    jobs::withdraw(&mut conn, db.scope(), job, &db.actor()).await?;
+    jobs::withdraw(&mut conn, &db.scope(), job, &db.actor()).await?;
     assert_eq!(links::find(&mut conn, &token(1)).await?, None);
     Ok(())
 }

@@ -211,7 +211,7 @@ impl<'a> World<'a> {
                     organization: self.organizations[organization],
                     ..self.db.scope()
                 };
-                let told = jobs::withdraw(&mut self.conn, scope, id, &self.db.actor()).await?;
+                let told = jobs::withdraw(&mut self.conn, &scope, id, &self.db.actor()).await?;
                 let told = told.map(|job| job.state.status());
                 (Answer::Withdrawn(told), self.model.withdraw(job), None)
             }

@@ -88,10 +88,10 @@ async fn a_job_that_has_ended_otherwise_needs_nothing() -> Result<()> {
     jobs::fail(&mut conn, &claim, &failure, "a bug").await?;
     added.extend(removed(&mut conn).await?);
     let cancelled = db.uploading().await?.job.id;
-    jobs::withdraw(&mut conn, db.scope(), cancelled, &db.actor()).await?;
+    jobs::withdraw(&mut conn, &db.scope(), cancelled, &db.actor()).await?;
     added.extend(removed(&mut conn).await?);
     let deleted = db.completed().await?.job.id;
-    jobs::withdraw(&mut conn, db.scope(), deleted, &db.actor()).await?;
+    jobs::withdraw(&mut conn, &db.scope(), deleted, &db.actor()).await?;
     added.extend(removed(&mut conn).await?);
     assert_eq!(added.len(), 5);
 

@@ -9,7 +9,7 @@ use store::schedules::{self, NewSchedule};
 use store::{PgConnection, StoreError};
 use uuid::Uuid;
 
-use crate::db::Db;
+use crate::db::{Db, elsewhere, narrowed};
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().expect("a time")
@@ -24,6 +24,7 @@ fn new_schedule(db: &Db) -> NewSchedule {
     NewSchedule {
         id: Uuid::new_v4().into(),
         organization: db.organization,
+        narrowed_to: narrowed(&[]),
         user: db.user,
         request: ScheduleRequest::parse(&body, TimeDelta::zero(), next_run_at).expect("valid"),
         next_run_at,
@@ -31,7 +32,7 @@ fn new_schedule(db: &Db) -> NewSchedule {
 }
 
 /// Lists the schedules of a scope, all of which can be read.
-async fn list(conn: &mut PgConnection, scope: Scope) -> Result<Vec<Schedule>> {
+async fn list(conn: &mut PgConnection, scope: &Scope) -> Result<Vec<Schedule>> {
     let schedules = schedules::list(conn, scope).await?.into_iter();
     Ok(schedules.collect::<Result<_, _>>()?)
 }
@@ -58,15 +59,15 @@ async fn a_schedule_reads_back() -> Result<()> {
     let db = Db::fresh().await?;
     let schedule = inserted(&db).await?;
     let mut conn = db.conn().await?;
-    let read = schedules::get(&mut conn, db.scope(), schedule.id).await?;
+    let read = schedules::get(&mut conn, &db.scope(), schedule.id).await?;
     let read = read.expect("it is there");
     assert_eq!(read.request, schedule.request);
     assert_eq!(read.next_run_at, Some(schedule.next_run_at));
     assert_eq!((read.user, read.failure.clone()), (db.user, None));
-    assert_eq!(list(&mut conn, db.scope()).await?, [read]);
+    assert_eq!(list(&mut conn, &db.scope()).await?, [read]);
 
-    assert!(schedules::delete(&mut conn, db.scope(), schedule.id).await?);
-    assert_eq!(list(&mut conn, db.scope()).await?, []);
+    assert!(schedules::delete(&mut conn, &db.scope(), schedule.id).await?);
+    assert_eq!(list(&mut conn, &db.scope()).await?, []);
     Ok(())
 }
 
@@ -75,32 +76,47 @@ async fn a_schedule_is_out_of_reach_of_others() -> Result<()> {
     let db = Db::fresh().await?;
     let schedule = inserted(&db).await?.id;
     let mut conn = db.conn().await?;
-    let own = db.scope();
-    let nobody = Some(Uuid::new_v4().into());
-    let elsewhere = Uuid::new_v4().into();
-    for scope in [
-        Scope {
-            user: nobody,
-            ..own
-        },
-        Scope {
-            organization: elsewhere,
-            ..own
-        },
-        Scope {
-            organization: elsewhere,
-            user: None,
-        },
-    ] {
-        let read = schedules::get(&mut conn, scope, schedule).await?;
+    for scope in elsewhere(&db) {
+        let read = schedules::get(&mut conn, &scope, schedule).await?;
         assert_eq!(read, None, "{scope:?}");
-        assert_eq!(list(&mut conn, scope).await?, [], "{scope:?}");
-        assert!(!schedules::delete(&mut conn, scope, schedule).await?);
+        assert_eq!(list(&mut conn, &scope).await?, [], "{scope:?}");
+        assert!(!schedules::delete(&mut conn, &scope, schedule).await?);
     }
-    let admin = Scope { user: None, ..own };
-    let read = schedules::get(&mut conn, admin, schedule).await?;
-    assert_eq!(list(&mut conn, admin).await?, [read.expect("it is there")]);
-    assert!(schedules::delete(&mut conn, admin, schedule).await?);
+    let admin = Scope {
+        user: None,
+        ..db.scope()
+    };
+    let read = schedules::get(&mut conn, &admin, schedule).await?;
+    assert_eq!(list(&mut conn, &admin).await?, [read.expect("it is there")]);
+    assert!(schedules::delete(&mut conn, &admin, schedule).await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_narrowed_schedule_is_in_reach_of_who_sees_its_rows() -> Result<()> {
+    let db = Db::fresh().await?;
+    let schedule = NewSchedule {
+        narrowed_to: narrowed(&[("tenant_id", "a")]),
+        ..new_schedule(&db)
+    };
+    let mut conn = db.conn().await?;
+    assert!(schedules::insert(&mut conn, &schedule, 10).await?);
+    for (fields, is_in_reach) in [
+        (&[] as &[_], true),
+        (&[("tenant_id", "a")], true),
+        (&[("tenant_id", "b")], false),
+        (&[("workspace_id", "a")], false),
+    ] {
+        let scope = Scope {
+            narrowed_to: narrowed(fields),
+            ..db.scope()
+        };
+        let read = schedules::get(&mut conn, &scope, schedule.id).await?;
+        assert_eq!(read.is_some(), is_in_reach, "{fields:?}");
+        assert!(read.is_none_or(|read| read.narrowed_to == schedule.narrowed_to));
+        let listed = list(&mut conn, &scope).await?;
+        assert_eq!(!listed.is_empty(), is_in_reach, "{fields:?}");
+    }
     Ok(())
 }
 
@@ -116,7 +132,7 @@ async fn an_organization_has_so_many_and_no_more() -> Result<()> {
         schedules::insert(&mut two, &third, 2),
     )?;
     assert!(second != third);
-    assert_eq!(list(&mut one, db.scope()).await?.len(), 2);
+    assert_eq!(list(&mut one, &db.scope()).await?.len(), 2);
     Ok(())
 }
 
@@ -142,7 +158,7 @@ async fn two_processes_never_get_the_same_run() -> Result<()> {
     assert!(schedules::lock_due(&mut second, &[]).await?.is_none());
     second.rollback().await?;
 
-    let read = schedules::get(&mut one, db.scope(), schedule.id).await?;
+    let read = schedules::get(&mut one, &db.scope(), schedule.id).await?;
     let read = read.expect("it is there");
     assert_eq!(read.last_job, Some(job.id));
     assert_eq!(read.last_run_at, Some(due.run_at));
@@ -172,7 +188,7 @@ async fn a_user_who_is_gone_fails_the_run_and_not_the_transaction() -> Result<()
     let next = due.now + TimeDelta::hours(1);
     schedules::advance(&mut tx, schedule.id, due.run_at, outcome, Some(next)).await?;
     tx.commit().await?;
-    let read = schedules::get(&mut conn, db.scope(), schedule.id).await?;
+    let read = schedules::get(&mut conn, &db.scope(), schedule.id).await?;
     let read = read.expect("it is there");
     assert_eq!((read.failure, read.last_job), (Some(failure), None));
     Ok(())

@@ -147,10 +147,11 @@ async fn somebody_elses_job_is_not_touched() -> Result<()> {
     let job = db.post().await?;
     let mut conn = db.conn().await?;
     for scope in elsewhere(&db) {
-        let told = jobs::withdraw(&mut conn, scope, job, &db.actor()).await?;
+        let told = jobs::withdraw(&mut conn, &scope, job, &db.actor()).await?;
         assert_eq!(told, None, "{scope:?}");
     }
-    let nobodys = jobs::withdraw(&mut conn, db.scope(), Uuid::new_v4().into(), &db.actor()).await?;
+    let nobodys =
+        jobs::withdraw(&mut conn, &db.scope(), Uuid::new_v4().into(), &db.actor()).await?;
     assert_eq!(nobodys, None);
     assert_eq!(db.get(job).await?.state, JobState::Pending);
     assert_eq!(db.trail(job).await?, ["requested"]);
@@ -172,7 +173,7 @@ async fn a_job_that_is_completed_while_it_is_cancelled_has_one_end() -> Result<(
             (left, done)
         });
         let cancelling = tokio::spawn(async move {
-            let told = jobs::withdraw(&mut right, scope, id, &actor).await;
+            let told = jobs::withdraw(&mut right, &scope, id, &actor).await;
             (right, told)
         });
         let (left, done) = completing.await?;
@@ -253,7 +254,7 @@ async fn retention_takes_what_is_due_longest_first() -> Result<()> {
 
 async fn withdraw(db: &Db, job: JobId) -> Result<ExportJob> {
     let mut conn = db.conn().await?;
-    let told = jobs::withdraw(&mut conn, db.scope(), job, &db.actor()).await?;
+    let told = jobs::withdraw(&mut conn, &db.scope(), job, &db.actor()).await?;
     Ok(told.expect("the job is there"))
 }
 

@@ -126,14 +126,14 @@ impl<'a> Attempt<'a> {
     async fn resolve(&mut self) -> Result<Query, PipelineError> {
         let live = &self.pipeline.catalogue;
         let claim = self.lease.claim();
-        let organization = claim.job.organization;
+        let job = &claim.job;
         let catalogue = self.catalogue.insert(live.looked().await?);
-        if let Ok(query) = catalogue.resolve(&claim.request, organization) {
+        if let Ok(query) = catalogue.resolve(&claim.request, job.organization, &job.narrowed_to) {
             return Ok(query);
         }
         *catalogue = live.refresh().await?;
         catalogue
-            .resolve(&claim.request, organization)
+            .resolve(&claim.request, job.organization, &job.narrowed_to)
             .map_err(PipelineError::Dataset)
     }
 

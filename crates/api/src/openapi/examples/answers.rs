@@ -5,8 +5,8 @@ use std::slice;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, JobState, Progress,
-    RequestLimits, Schedule, ScheduleRequest,
+    ExportJob, ExportRequest, ExportedFile, FileColumn, FileContents, JobId, JobState, Narrowing,
+    Progress, RequestLimits, Schedule, ScheduleRequest,
 };
 use representation::{JobRepresentation, Links};
 use serde::Serialize;
@@ -110,6 +110,7 @@ fn pending() -> Option<ExportJob> {
         id(1),
         user.into(),
         organization.into(),
+        Narrowing::default(),
         request,
         None,
         after(0)?,
@@ -201,7 +202,7 @@ fn page() -> Option<Value> {
 
 fn datasets() -> Option<Value> {
     let catalogue = Catalogue::load(&[("example", PRESET)]).ok()?;
-    json(&Datasets::of(&catalogue))
+    json(&Datasets::of(&catalogue, &Narrowing::default()))
 }
 
 fn schedule() -> Option<Schedule> {
@@ -211,6 +212,7 @@ fn schedule() -> Option<Schedule> {
     Some(Schedule {
         id: Uuid::from_u128(0x019b_7ddb_6c00_7000_8000_0000_0000_1000).into(),
         organization: job.organization,
+        narrowed_to: job.narrowed_to,
         user: job.user,
         next_run_at: request.recurrence.next_after(now),
         request,

@@ -20,15 +20,19 @@ const MAX_LENGTH: usize = 255;
 pub struct IdempotencyKey(String);
 
 impl IdempotencyKey {
-    /// Ties the key to its user and its body. Neither white space nor the order of members make
-    /// another body.
-    pub(super) fn with(self, principal: Principal, mut body: Value) -> KeyedRequest {
+    /// Ties the key to its user, the rows that the user may see, and its body. Neither white space nor the
+    /// order of members make another body.
+    pub(super) fn with(self, principal: &Principal, mut body: Value) -> KeyedRequest {
         body.sort_all_objects();
+        let mut digest = Sha256::new_with_prefix(body.to_string());
+        for (field, value) in principal.narrowed_to.fields() {
+            digest.update(format!("\0{field}\0{value}"));
+        }
         KeyedRequest {
             organization: principal.organization,
             user: principal.user,
             key: self.0,
-            sha256: Sha256::digest(body.to_string()).into(),
+            sha256: digest.finalize().into(),
         }
     }
 

@@ -7,8 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
-    Clock, OrganizationId, Pointer, ScheduleId, ScheduleRequest, SystemClock, TimeRange, Violation,
-    export_of,
+    Clock, Pointer, ScheduleId, ScheduleRequest, SystemClock, TimeRange, Violation, export_of,
 };
 use serde_json::Value;
 use store::StoreError;
@@ -17,7 +16,7 @@ use uuid::Uuid;
 
 use super::representation::ScheduleRepresentation;
 use crate::app::App;
-use crate::auth::Creator;
+use crate::auth::{Creator, Principal};
 use crate::json::JsonBody;
 use crate::openapi::ScheduleRequestSchema;
 use crate::problem::{Problem, ProblemCode};
@@ -78,12 +77,12 @@ pub async fn create_schedule(
     JsonBody(body): JsonBody,
 ) -> Result<Response, CreateScheduleError> {
     let now = SystemClock.now();
-    let organization = principal.organization;
     let (request, next_run_at) =
-        read(&app, &body, organization, now).map_err(CreateScheduleError::Invalid)?;
+        read(&app, &body, &principal, now).map_err(CreateScheduleError::Invalid)?;
     let schedule = NewSchedule {
         id: ScheduleId::from(Uuid::now_v7()),
-        organization,
+        organization: principal.organization,
+        narrowed_to: principal.narrowed_to.clone(),
         user: principal.user,
         request,
         next_run_at,
@@ -92,7 +91,7 @@ pub async fn create_schedule(
     if !store::schedules::insert(&mut connection, &schedule, app.limits.max_schedules).await? {
         return Err(CreateScheduleError::TooMany);
     }
-    let schedule = store::schedules::get(&mut connection, principal.own(), schedule.id)
+    let schedule = store::schedules::get(&mut connection, &principal.own(), schedule.id)
         .await?
         .ok_or(CreateScheduleError::Vanished)?;
     let location = HeaderValue::try_from(app.links.schedule(schedule.id))?;
@@ -104,7 +103,7 @@ pub async fn create_schedule(
 fn read(
     app: &App,
     body: &Value,
-    organization: OrganizationId,
+    principal: &Principal,
     now: DateTime<Utc>,
 ) -> Result<(ScheduleRequest, DateTime<Utc>), Vec<Violation>> {
     let shortest = TimeDelta::seconds(app.limits.min_schedule_interval_s.into());
@@ -116,11 +115,11 @@ fn read(
     // Where the schedule itself is wrong, any window does.
     let second = DateTime::UNIX_EPOCH + TimeDelta::seconds(1);
     let window = window.or_else(|| TimeRange::new(DateTime::UNIX_EPOCH, second));
-    let limits = app.limits.of(&app.quotas.of(organization));
+    let limits = app.limits.of(&app.quotas.of(principal.organization));
     let export = body.get("export").and_then(Value::as_object).zip(window);
     let refusals = export
         .and_then(|(export, window)| {
-            validate(app, &export_of(export, window), &limits, organization).err()
+            validate(app, &export_of(export, window), &limits, principal).err()
         })
         .unwrap_or_default();
     let refusals = refusals.into_iter().map(|refusal| Violation {

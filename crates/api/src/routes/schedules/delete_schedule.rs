@@ -23,7 +23,7 @@ pub async fn delete_schedule(
     SchedulePath(id): SchedulePath,
 ) -> Result<StatusCode, ScheduleError> {
     let mut connection = store::acquire(&app.pool).await?;
-    if store::schedules::delete(&mut connection, principal.reach(), id).await? {
+    if store::schedules::delete(&mut connection, &principal.reach(), id).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(ScheduleError::NotFound)

@@ -25,7 +25,7 @@ pub async fn get_schedule(
     SchedulePath(id): SchedulePath,
 ) -> Result<Response, ScheduleError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let schedule = store::schedules::get(&mut connection, principal.reach(), id)
+    let schedule = store::schedules::get(&mut connection, &principal.reach(), id)
         .await?
         .ok_or(ScheduleError::NotFound)?;
     Ok(Json(ScheduleRepresentation::new(&schedule)).into_response())

@@ -58,7 +58,7 @@ pub async fn list_schedules(
     Reader(principal): Reader,
 ) -> Result<Response, ListSchedulesError> {
     let mut connection = store::acquire(&app.pool).await?;
-    let schedules = store::schedules::list(&mut connection, principal.reach()).await?;
+    let schedules = store::schedules::list(&mut connection, &principal.reach()).await?;
     let schedules = schedules.iter().filter_map(readable);
     Ok(Json(Schedules::of(schedules)).into_response())
 }

@@ -1,7 +1,9 @@
 //! A schedule as clients see it.
 
 use chrono::{DateTime, Utc};
-use domain::{JobId, KeyPrefix, Schedule, ScheduleErrorCode, ScheduleId, UserId, Window};
+use domain::{
+    JobId, KeyPrefix, Narrowing, Schedule, ScheduleErrorCode, ScheduleId, UserId, Window,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -17,6 +19,10 @@ pub(crate) struct ScheduleRepresentation<'a> {
     /// Who made it; the e-mails go there.
     #[schema(value_type = Uuid)]
     user_id: UserId,
+    /// The fields and values to which the token of the request narrowed the rows; empty for all rows of the
+    /// organization.
+    #[schema(value_type = HashMap<String, String>)]
+    narrowed_to: &'a Narrowing,
     name: &'a str,
     cron: &'a str,
     time_zone: &'static str,
@@ -56,6 +62,7 @@ impl<'a> ScheduleRepresentation<'a> {
         Self {
             schedule_id: schedule.id,
             user_id: schedule.user,
+            narrowed_to: &schedule.narrowed_to,
             name: &request.name,
             cron: request.recurrence.cron(),
             time_zone: request.recurrence.zone().name(),

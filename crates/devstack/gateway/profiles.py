@@ -10,6 +10,7 @@ PROFILES = {
     "short": {"settings": {"limit": "3", "offset": "2", "skip_unavailable_shards": "1", "use_query_cache": "1"}},
     "bounded_result": {"settings": {"max_result_rows": "5", "result_overflow_mode": "break"}},
     "bounded_read": {"settings": {"max_rows_to_read": "9000", "read_overflow_mode": "break"}},
+    "filtered": {"settings": {"additional_result_filter": "rowNumberInAllBlocks() < 100"}},
     "constrained": {"settings": {"max_threads": "1"}, "constant": ["max_block_size", "max_execution_time"]},
     "proxied_short": {"settings": {"limit": "3"}, "forwards": ["max_execution_time"]},
     "proxied_later": {"settings": {"offset": "2"}, "forwards": ["max_execution_time"]},

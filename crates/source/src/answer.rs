@@ -34,7 +34,8 @@ pub(crate) struct Answer {
 }
 
 impl ClickHouse {
-    /// Sends a query and returns once the answer begins: gzip around Native, or no bytes at all.
+    /// Sends a query and returns once the answer begins: gzip around Native, or no bytes at all. `settings`
+    /// stand over those that all queries have.
     ///
     /// # Errors
     ///
@@ -43,10 +44,11 @@ impl ClickHouse {
         &self,
         statement: Statement,
         query_id: &str,
+        settings: &[(&'static str, String)],
     ) -> Result<Answer, SourceError> {
         let asked = Instant::now();
         let how = [("default_format", "Native"), ("query_id", query_id)];
-        let answer = self.begin(statement, &how, &[], self.first_timeout());
+        let answer = self.begin(statement, &how, settings, self.first_timeout());
         let answer = answer.await;
         metrics::asked(Purpose::Rows, &answer, asked.elapsed());
         self.review_settings(&answer);

@@ -228,6 +228,9 @@ impl Cutter {
 /// Rows of a batch that is not small.
 const FEW_ROWS: usize = 1024;
 
+/// Bytes of a batch that is not small, and is better not copied.
+const FEW_BYTES: usize = 128 * 1024;
+
 /// How many small batches become one.
 const MANY_BATCHES: usize = 64;
 
@@ -244,11 +247,8 @@ impl Batches {
         if batch.num_rows() == 0 {
             return;
         }
-        self.small = if batch.num_rows() < FEW_ROWS {
-            self.small + 1
-        } else {
-            0
-        };
+        let is_small = batch.num_rows() < FEW_ROWS && batch.get_array_memory_size() < FEW_BYTES;
+        self.small = if is_small { self.small + 1 } else { 0 };
         self.all.push(batch);
         if self.small == MANY_BATCHES {
             self.join_small();
@@ -263,6 +263,10 @@ impl Batches {
             self.all.truncate(start);
             self.all.push(joined);
         }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.all.iter().map(RecordBatch::num_rows).sum()
     }
 
     pub(crate) fn into_vec(self) -> Vec<RecordBatch> {

@@ -36,6 +36,14 @@ pub enum SourceError {
     /// The answer ended before its end.
     #[error("the answer of clickhouse ended before its end")]
     Truncated,
+    /// A slice has fewer rows than there were before it was read and are still.
+    #[error("clickhouse sent {read} of {counted} rows and did not say why")]
+    Short {
+        /// Rows that came.
+        read: u64,
+        /// Rows that there are at least.
+        counted: u64,
+    },
     /// The answer went on behind its end.
     #[error("the answer of clickhouse went on behind its end")]
     Trailing,

@@ -45,24 +45,35 @@ impl ClickHouse {
         query: &Query,
         limit: Duration,
     ) -> Result<Option<RowCount>, SourceError> {
-        let statement = sql::count(query, query.range());
+        if let Some(rows) = self.count_of(query, query.range(), limit).await? {
+            return Ok(Some(RowCount {
+                rows,
+                is_exact: true,
+            }));
+        }
+        let rows = self.rows_to_look_at(query, query.range(), limit).await?;
+        // There are some, or they would have been counted in time.
+        Ok((rows > 0).then_some(RowCount {
+            rows,
+            is_exact: false,
+        }))
+    }
+
+    /// Counts the rows of a range, unless that takes longer than `limit` or more than ClickHouse allows.
+    pub(crate) async fn count_of(
+        &self,
+        query: &Query,
+        range: TimeRange,
+        limit: Duration,
+    ) -> Result<Option<u64>, SourceError> {
+        let statement = sql::count(query, range);
         let settings = [max_execution_time(limit)];
         match self.numbers(statement, limit + GRACE, &settings).await {
             Ok(counts) => match counts[..] {
-                [[rows]] => Ok(Some(RowCount {
-                    rows,
-                    is_exact: true,
-                })),
+                [[rows]] => Ok(Some(rows)),
                 _ => Err(SourceError::Truncated),
             },
-            Err(error) if is_limit(&error) => {
-                let rows = self.rows_to_look_at(query, query.range(), limit).await?;
-                // There are some, or they would have been counted in time.
-                Ok((rows > 0).then_some(RowCount {
-                    rows,
-                    is_exact: false,
-                }))
-            }
+            Err(error) if is_limit(&error) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -73,7 +84,17 @@ impl ClickHouse {
     ///
     /// When ClickHouse cannot be reached or refuses the query.
     pub async fn sample(&self, query: &Query, limit: Duration) -> Result<Sample, SourceError> {
-        let statement = sql::sample(query, SAMPLE_ROWS);
+        self.sample_of(query, query.range(), limit).await
+    }
+
+    /// The same of a range.
+    pub(crate) async fn sample_of(
+        &self,
+        query: &Query,
+        range: TimeRange,
+        limit: Duration,
+    ) -> Result<Sample, SourceError> {
+        let statement = sql::sample(query, range, SAMPLE_ROWS);
         let settings = [max_execution_time(limit)];
         let measured = self.numbers(statement, limit + GRACE, &settings).await;
         let measured = match measured {

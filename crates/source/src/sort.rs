@@ -3,10 +3,14 @@
 //! ClickHouse would copy every column several times for it, which takes it longer than everything
 //! else of a query; here only the places of the rows move.
 
+use std::cell::RefCell;
+use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, DynComparator, RecordBatch, make_comparator};
 use arrow::compute::{SortOptions, cast, interleave};
 use arrow::datatypes::TimestampNanosecondType;
 use arrow::error::ArrowError;
@@ -16,8 +20,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::blocks::{Batches, bytes_of_each};
 use crate::error::SourceError;
 
-/// Rows of the same time that are compared together, about; what they are compared by is copied for it.
+/// Rows of the same time that are compared together, at most; what they are compared by is copied for it.
 const TIES_AT_ONCE: usize = 4096;
+
+const ASCENDING: SortOptions = SortOptions {
+    descending: false,
+    nulls_first: false,
+};
 
 /// What it takes to sort a row, besides the row.
 const ROW_BYTES: usize = 64;
@@ -75,6 +84,11 @@ impl Sorter {
         self.bytes += batch.get_array_memory_size() + batch.num_rows() * ROW_BYTES;
         self.batches.push(batch);
         self.bytes <= self.most_bytes
+    }
+
+    /// Returns how many rows there are, and the bytes of all.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.batches.rows(), self.bytes)
     }
 
     /// Sorts what was collected.
@@ -142,13 +156,18 @@ fn order_by(
     }
     let mut still = Vec::new();
     let mut rest = same;
-    while !rest.is_empty() {
+    while let Some((first, later)) = rest.split_first() {
+        if first.len() > TIES_AT_ONCE {
+            still.extend(order_in_place(batches, columns, rows, first)?);
+            rest = later;
+            continue;
+        }
         let mut length = 0;
-        let last = rest.iter().position(|run| {
+        let next = rest.iter().position(|run| {
             length += run.len();
-            length >= TIES_AT_ONCE
+            length > TIES_AT_ONCE
         });
-        let (now, later) = rest.split_at(last.map_or(rest.len(), |last| last + 1));
+        let (now, later) = rest.split_at(next.unwrap_or(rest.len()));
         rest = later;
         let tied: Vec<_> = now
             .iter()
@@ -171,6 +190,73 @@ fn order_by(
     Ok(still)
 }
 
+/// Does the same with one run that is too long to copy what it is compared by.
+fn order_in_place(
+    batches: &[RecordBatch],
+    columns: &[usize],
+    rows: &mut [Row],
+    run: &Range<usize>,
+) -> Result<Vec<Range<usize>>, ArrowError> {
+    let comparators = Comparators::new(batches, columns);
+    let rows = &mut rows[run.clone()];
+    rows.sort_by(|(_, one), (_, other)| comparators.compare(*one, *other));
+    let still = runs(rows, run.start, |(_, one), (_, other)| {
+        comparators.compare(*one, *other).is_eq()
+    });
+    comparators.finish().map(|()| still)
+}
+
+/// Compares rows where they stand, NULLs last.
+struct Comparators<'a> {
+    batches: &'a [RecordBatch],
+    columns: &'a [usize],
+    /// Of a column of one batch with that of another, as they are needed.
+    made: RefCell<HashMap<(usize, usize, usize), DynComparator>>,
+    failed: RefCell<Option<ArrowError>>,
+}
+
+impl<'a> Comparators<'a> {
+    fn new(batches: &'a [RecordBatch], columns: &'a [usize]) -> Self {
+        Self {
+            batches,
+            columns,
+            made: RefCell::default(),
+            failed: RefCell::default(),
+        }
+    }
+
+    /// Compares two rows, each given by its batch and its place in that.
+    fn compare(&self, one: (usize, usize), other: (usize, usize)) -> Ordering {
+        let mut made = self.made.borrow_mut();
+        for &column in self.columns {
+            let comparator = match made.entry((column, one.0, other.0)) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let one = self.batches[one.0].column(column);
+                    let other = self.batches[other.0].column(column);
+                    match make_comparator(one, other, ASCENDING) {
+                        Ok(comparator) => vacant.insert(comparator),
+                        Err(error) => {
+                            self.failed.borrow_mut().get_or_insert(error);
+                            continue;
+                        }
+                    }
+                }
+            };
+            let ordering = comparator(one.1, other.1);
+            if ordering.is_ne() {
+                return ordering;
+            }
+        }
+        Ordering::Equal
+    }
+
+    /// Says whether all could be compared.
+    fn finish(self) -> Result<(), ArrowError> {
+        self.failed.into_inner().map_or(Ok(()), Err)
+    }
+}
+
 /// Brings some columns of some rows into a form that can be compared fast, NULLs last.
 fn comparable(
     batches: &[RecordBatch],
@@ -181,13 +267,9 @@ fn comparable(
     let columns = columns
         .map(|column| gather(batches, *column, rows))
         .collect::<Result<Vec<_>, _>>()?;
-    let ascending = SortOptions {
-        descending: false,
-        nulls_first: false,
-    };
     let fields = columns
         .iter()
-        .map(|column| SortField::new_with_options(column.data_type().clone(), ascending));
+        .map(|column| SortField::new_with_options(column.data_type().clone(), ASCENDING));
     RowConverter::new(fields.collect())?.convert_columns(&columns)
 }
 

@@ -182,10 +182,10 @@ pub(crate) fn count(query: &Query, slice: TimeRange) -> Statement {
     }
 }
 
-/// Measures some rows of a query, whichever come first: how many there are, and the bytes that their
+/// Measures some rows of a range, whichever come first: how many there are, and the bytes that their
 /// columns take in memory.
-pub(crate) fn sample(query: &Query, rows: u64) -> Statement {
-    let inner = Builder::union(query, query.range(), |table| {
+pub(crate) fn sample(query: &Query, range: TimeRange, rows: u64) -> Statement {
+    let inner = Builder::union(query, range, |table| {
         numbered(query, &query.columns, table).collect()
     });
     let names: Vec<_> = (0..query.columns.len())

@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, RecordBatch, StringArray, TimestampNanosecondArray, UInt8Array,
+    ArrayRef, AsArray, BooleanArray, Float64Array, ListArray, MapBuilder, RecordBatch, StringArray,
+    StringBuilder, TimestampNanosecondArray, UInt8Array,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, UInt8Type};
+use arrow::datatypes::{DataType, Int64Type, UInt8Type};
 use proptest::prelude::*;
 
-use super::{SortKeys, Sorted, Sorter};
+use super::{SortKeys, Sorted, Sorter, TIES_AT_ONCE, order_by, order_in_place};
 use crate::blocks::{Block, BlockLimits, Cutter};
 
 /// A number, a key and a time, where only the first is in the file.
@@ -96,6 +97,100 @@ proptest! {
         prop_assert!(cutter.take().is_none(), "the last piece has the last block");
         let blocks: Vec<_> = blocks.iter().map(numbers).collect();
         prop_assert_eq!(blocks, expected);
+    }
+}
+
+#[test]
+fn many_rows_of_one_time_are_in_order() {
+    let rows: Vec<Row> = (0..20_000_u32)
+        .map(|number| {
+            let mixed = number.wrapping_mul(2_654_435_761);
+            let [low, high, ..] = mixed.to_le_bytes();
+            (low, (high % 7).to_string(), i64::from(number / 19_000))
+        })
+        .collect();
+    let mut expected = rows.clone();
+    expected.sort_by_key(|(number, key, time)| (*time, key.clone(), *number));
+    let expected: Vec<u8> = expected.iter().map(|row| row.0).collect();
+    let mut cutter = Cutter::new(BlockLimits {
+        rows: rows.len(),
+        bytes: usize::MAX,
+    });
+    let blocks = cutter.push_sorted(sorted(&rows, &[1_000, 77]), true);
+    assert_eq!(numbers(&blocks.unwrap()[0]), expected);
+}
+
+/// Rows of every kind of column, NULLs and NaN among their values.
+fn of_all_kinds(start: u64, rows: u64) -> RecordBatch {
+    let mixed = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let numbers = || (start..start + rows).map(mixed);
+    let texts = || numbers().map(|n| (n % 5 > 0).then(|| "x".repeat((n % 3) as usize)));
+    let floats = [f64::NAN, -0.0, 0.0, 1.5, f64::NEG_INFINITY];
+    let lists =
+        numbers().map(|n| (n % 7 > 0).then(|| vec![Some((n % 2).cast_signed()); (n % 3) as usize]));
+    let mut maps = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+    for n in numbers() {
+        if n % 3 > 0 {
+            maps.keys().append_value("key");
+            maps.values().append_value((n % 4).to_string());
+        }
+        maps.append(true).unwrap();
+    }
+    let words: StringArray = texts().collect();
+    let dictionary = DataType::Dictionary(DataType::Int32.into(), DataType::Utf8.into());
+    let columns: [(&str, ArrayRef); 6] = [
+        (
+            "bool",
+            Arc::new(
+                numbers()
+                    .map(|n| (n % 3 > 0).then_some(n % 2 > 0))
+                    .collect::<BooleanArray>(),
+            ),
+        ),
+        (
+            "float",
+            Arc::new(Float64Array::from_iter_values(
+                numbers().map(|n| floats[(n % 5) as usize]),
+            )),
+        ),
+        ("words", cast(&words, &dictionary).unwrap()),
+        ("text", Arc::new(words)),
+        (
+            "list",
+            Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(lists)),
+        ),
+        ("map", Arc::new(maps.finish())),
+    ];
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+#[test]
+fn rows_are_in_one_order_whether_they_are_copied_for_it_or_not() {
+    let batches = [
+        of_all_kinds(0, 1_000),
+        of_all_kinds(500, 1),
+        of_all_kinds(700, 2_000),
+    ];
+    let mut rows = Vec::new();
+    for (number, batch) in batches.iter().enumerate() {
+        rows.extend((0..batch.num_rows()).map(|row| (0, (number, row))));
+    }
+    assert!(rows.len() <= TIES_AT_ONCE);
+    let all = 0..rows.len();
+    for columns in [
+        vec![0],
+        vec![1],
+        vec![2],
+        vec![3],
+        vec![4],
+        vec![5],
+        vec![5, 4, 0, 1, 2, 3],
+    ] {
+        let (mut copied, mut in_place) = (rows.clone(), rows.clone());
+        let same = order_by(&batches, &columns, &mut copied, std::slice::from_ref(&all)).unwrap();
+        let same_in_place = order_in_place(&batches, &columns, &mut in_place, &all).unwrap();
+        assert_eq!(copied, in_place, "{columns:?}");
+        assert_eq!(same, same_in_place, "{columns:?}");
     }
 }
 

@@ -189,7 +189,7 @@ fn a_sample_is_of_the_same_rows() {
         "logs",
         &json!({"columns": ["body", "severity_number"], "filters": {"service_name": "api"}}),
     );
-    insta::assert_snapshot!(text(&sample(&query, 1_000)), @r"
+    insta::assert_snapshot!(text(&sample(&query, query.range(), 1_000)), @r"
         SELECT count() AS rows, sum(byteSize(_0, _1)) AS bytes
         FROM (
         SELECT * FROM (

@@ -101,13 +101,4 @@ impl Estimator {
             basis: file.map(|file| file.basis),
         })
     }
-
-    /// Checks that ClickHouse answers.
-    ///
-    /// # Errors
-    ///
-    /// When it does not.
-    pub(crate) async fn ping(&self) -> Result<(), SourceError> {
-        self.clickhouse.ping().await
-    }
 }

@@ -16,7 +16,8 @@ use crate::error::SourceError;
 use crate::exception::Exception;
 use crate::inflate::Inflate;
 use crate::metrics::{self, Purpose};
-use crate::sql::Statement;
+use crate::query::Query;
+use crate::sql::{self, Statement};
 
 const EXCEPTION_CODE: &str = "X-ClickHouse-Exception-Code";
 
@@ -53,6 +54,20 @@ impl ClickHouse {
         metrics::asked(Purpose::Rows, &answer, asked.elapsed());
         self.review_settings(&answer);
         answer
+    }
+
+    /// Asks for none of the rows of a query, as it would ask for all of them.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading.
+    pub(crate) async fn ask_for_nothing(&self, query: &Query) -> Result<(), SourceError> {
+        let how = [("default_format", "Native")];
+        let statement = sql::none(query);
+        let answer = self.begin(statement, &how, &[], self.idle_timeout());
+        let mut answer = answer.await?;
+        while answer.chunk().await?.is_some() {}
+        Ok(())
     }
 
     /// Sends a query and returns once the answer begins, for which there is `patience`. `settings` stand over

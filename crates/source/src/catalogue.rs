@@ -138,10 +138,10 @@ impl Catalogue {
     }
 
     /// Returns the datasets that are there with their names, sorted.
-    pub(crate) fn datasets(&self) -> impl Iterator<Item = (&str, &Dataset)> {
+    pub(crate) fn datasets(&self) -> impl Iterator<Item = (&str, &Arc<Dataset>)> {
         self.datasets
             .iter()
-            .filter_map(|(name, dataset)| Some((name.as_str(), &**dataset.as_ref().ok()?)))
+            .filter_map(|(name, dataset)| Some((name.as_str(), dataset.as_ref().ok()?)))
     }
 
     /// Returns the dataset of that name.

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use tokio::sync::Mutex;
 
 use crate::catalogue::Catalogue;
 use crate::client::ClickHouse;
 use crate::error::SourceError;
 use crate::preset::Preset;
+use crate::query::Query;
 
 /// How long to wait before the server is asked again that could not be asked yet.
 const FIRST_LOOKS: Duration = Duration::from_secs(5);
@@ -72,6 +74,33 @@ impl LiveCatalogue {
             self.look(&mut looked).await?;
         }
         Ok(self.current())
+    }
+
+    /// Checks that ClickHouse answers what exports ask: of each dataset it is asked for no rows.
+    ///
+    /// # Errors
+    ///
+    /// When it does not, or with settings that let answers be short.
+    pub async fn check(&self) -> Result<(), SourceError> {
+        self.0.clickhouse.ping().await?;
+        match self.ask_for_nothing(&self.current()).await {
+            Err(SourceError::Engine(exception)) if exception.is_unknown_name() => {
+                let now = self.refresh().await?;
+                self.ask_for_nothing(&now).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn ask_for_nothing(&self, catalogue: &Catalogue) -> Result<(), SourceError> {
+        let queries = catalogue
+            .datasets()
+            .filter_map(|(_, dataset)| Query::of_nobody(dataset));
+        let asked = queries.map(|query| async move {
+            let clickhouse = &self.0.clickhouse;
+            clickhouse.ask_for_nothing(&query).await
+        });
+        try_join_all(asked).await.map(drop)
     }
 
     async fn look(&self, looked: &mut Option<Instant>) -> Result<(), SourceError> {

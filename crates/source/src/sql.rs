@@ -84,6 +84,13 @@ pub(crate) fn rows(query: &Query, range: TimeRange) -> Statement {
     select(query, range, &[], query.order)
 }
 
+/// Selects no rows, by the statement that would select them all.
+pub(crate) fn none(query: &Query) -> Statement {
+    let mut statement = rows(query, query.range());
+    statement.sql.push_str("\nLIMIT 0");
+    statement
+}
+
 /// Selects the rows of a range in any order, with some more columns of the dataset.
 pub(crate) fn unordered_rows(query: &Query, range: TimeRange, hidden: &[usize]) -> Statement {
     select(query, range, hidden, RowOrder::Storage)

@@ -125,7 +125,7 @@ pub async fn readyz(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
         ),
         check("redis", app.ready_timeout, app.wakeups.ping()),
         check("s3", app.ready_timeout, app.sink.ping()),
-        check("clickhouse", app.ready_timeout, app.estimator.ping()),
+        check("clickhouse", app.ready_timeout, app.catalogue.check()),
     );
     let dependencies = Dependencies {
         postgres,

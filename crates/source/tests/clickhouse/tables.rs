@@ -144,6 +144,29 @@ async fn a_live_catalogue_follows_the_tables() {
     assert_eq!(live.current(), after);
 }
 
+/// ClickHouse answers `SELECT 1` all the while.
+#[tokio::test]
+async fn a_check_asks_what_exports_ask() {
+    let database = Database::create(OTEL_PRESET, OTEL).await;
+    let live = LiveCatalogue::new(database.preset.clone(), database.source());
+    live.check().await.unwrap();
+    live.looked().await.unwrap();
+    live.check().await.unwrap();
+    // What is gone is no reason to call the server down: it is looked for again.
+    database.run("DROP TABLE otel_logs;\n").await;
+    live.check().await.unwrap();
+    assert!(
+        live.current()
+            .describe()
+            .all(|dataset| dataset.name != "logs")
+    );
+    let view = "CREATE VIEW otel_logs AS SELECT * FROM otel_traces;\nDROP TABLE otel_traces;\n";
+    database.run(view).await;
+    live.refresh().await.unwrap();
+    let error = live.check().await.unwrap_err();
+    assert!(error.to_string().contains("UNKNOWN_TABLE"), "{error}");
+}
+
 #[tokio::test]
 async fn numbers_that_do_not_fit_the_preset_are_whole() {
     let database = Database::create(OTEL_PRESET, OTEL_2023).await;

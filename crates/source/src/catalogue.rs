@@ -48,6 +48,8 @@ pub(crate) struct Table {
     pub(crate) has_estimates: bool,
     /// The time that rows are selected and ordered by.
     pub(crate) time: String,
+    /// The digits behind the seconds in which it is compared: in more, times far from now overflow.
+    pub(crate) time_scale: u8,
     /// The organization that a row belongs to.
     pub(crate) tenant: String,
     /// What orders rows of the same time.

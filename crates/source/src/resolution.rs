@@ -7,7 +7,7 @@ use crate::expression::{Alternatives, MapKey};
 use crate::fit::fit;
 use crate::key_bounds::key_bounds;
 use crate::seen::{Seen, SeenTable};
-use crate::server_type::ServerType;
+use crate::server_type::{NANOSECONDS, ServerType};
 
 /// A dataset, or why there is none, and what it lacks.
 pub(crate) struct Resolution {
@@ -154,7 +154,13 @@ fn source(typed: &Typed<'_>, value_type: &ColumnType, is_alone: bool) -> Source 
     let is_json = typed
         .server
         .is_some_and(|it| *it.bare() == ServerType::Json);
-    let cast = || cast(&sql, value_type);
+    let far = typed.server.filter(|server| {
+        value_type.kind == Kind::Scalar(Scalar::Timestamp) && server.exceeds_nanoseconds()
+    });
+    let cast = || match far {
+        Some(server) => cast(&clamped(&operand(&sql), server), value_type),
+        None => cast(&sql, value_type),
+    };
     let is_text = typed.server.is_none_or(comes_as_text);
     // Texts and maps of them come in any form that the reader knows, as it costs ClickHouse most to
     // change those, unless tables must agree on one.
@@ -172,6 +178,7 @@ fn source(typed: &Typed<'_>, value_type: &ColumnType, is_alone: bool) -> Source 
     };
     let compared = match value_type.kind {
         Kind::Scalar(Scalar::Enum) => cast(),
+        _ if far.is_some() => cast(),
         Kind::Scalar(Scalar::String)
             if is_json || typed.server.is_some_and(is_text_of_another_type) =>
         {
@@ -267,6 +274,10 @@ impl<'a> Candidate<'a> {
             has_parts: !is_final && self.seen.is_none_or(SeenTable::has_parts),
             has_estimates: self.seen.is_none_or(SeenTable::has_estimates),
             time: self.time.to_owned(),
+            time_scale: match self.seen.and_then(|seen| seen.types.get(self.time)) {
+                Some(ServerType::DateTime64(scale)) => *scale,
+                _ => NANOSECONDS,
+            },
             tenant: self.tenant.clone(),
             order_by: order_by.map(OrderKey::from).collect(),
             bounds: bounds.unwrap_or_default(),
@@ -285,6 +296,21 @@ impl From<Typed<'_>> for OrderKey {
                 sql.to_owned()
             },
         }
+    }
+}
+
+/// Takes the nearest time that is nanoseconds in 64 bits: `DateTime64(3)` goes on to the year 2299, and a cast
+/// of such a time ends a query, even of one that NULL hides.
+fn clamped(sql: &str, server: &ServerType) -> String {
+    let time = |text: &str| format!("toDateTime64('{text}', 0, 'UTC')");
+    let (first, last) = (time("1900-01-01 00:00:00"), time("2262-04-11 23:47:16"));
+    let nearest =
+        |sql: &str| format!("multiIf({sql} < {first}, {first}, {sql} > {last}, {last}, {sql})");
+    if server.is_nullable() {
+        let there = nearest(&format!("assumeNotNull({sql})"));
+        format!("if(isNull({sql}), NULL, {there})")
+    } else {
+        nearest(sql)
     }
 }
 

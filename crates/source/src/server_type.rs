@@ -5,6 +5,8 @@
 pub(crate) enum ServerType {
     /// Something with a name, without what is in parentheses behind it.
     Named(String),
+    /// A time with so many digits behind the seconds.
+    DateTime64(u8),
     Json,
     Nullable(Box<ServerType>),
     LowCardinality(Box<ServerType>),
@@ -12,6 +14,9 @@ pub(crate) enum ServerType {
     Map(Box<ServerType>, Box<ServerType>),
     Tuple(Vec<ServerType>),
 }
+
+/// The digits of the finest time there is.
+pub(crate) const NANOSECONDS: u8 = 9;
 
 impl ServerType {
     /// Reads a type, such as `Array(Tuple(at DateTime64(9), tags Map(String, String)))`.
@@ -24,6 +29,7 @@ impl ServerType {
         let arguments = arguments.unwrap_or_default();
         match (name, &arguments[..]) {
             ("JSON" | "Object", _) => Self::Json,
+            ("DateTime64", [scale, ..]) => Self::DateTime64(scale.parse().unwrap_or(NANOSECONDS)),
             ("Nullable", [inner]) => Self::Nullable(Self::boxed(inner)),
             ("LowCardinality", [inner]) => Self::LowCardinality(Self::boxed(inner)),
             ("Array", [inner]) => Self::Array(Self::boxed(inner)),
@@ -71,10 +77,16 @@ impl ServerType {
         }
     }
 
+    /// Tells whether it has times that are no nanoseconds in 64 bits.
+    pub(crate) fn exceeds_nanoseconds(&self) -> bool {
+        matches!(self.bare(), Self::DateTime64(scale) if *scale < NANOSECONDS)
+    }
+
     /// Returns the name of a single value's type.
     pub(crate) fn name(&self) -> Option<&str> {
         match self.bare() {
             Self::Named(name) => Some(name),
+            Self::DateTime64(_) => Some("DateTime64"),
             _ => None,
         }
     }
@@ -118,7 +130,8 @@ mod tests {
         let boxed = |name: &str| Box::new(named(name));
         for (text, expected) in [
             ("UInt8", named("UInt8")),
-            ("DateTime64(9, 'UTC')", named("DateTime64")),
+            ("DateTime64(9, 'UTC')", ServerType::DateTime64(9)),
+            ("DateTime64(3)", ServerType::DateTime64(3)),
             (
                 "LowCardinality(Nullable(String))",
                 LowCardinality(Box::new(Nullable(boxed("String")))),
@@ -133,7 +146,7 @@ mod tests {
             (
                 "Array(Tuple(DateTime64(9), `a b` JSON(x UInt8), n Enum8('(' = 1, ',' = 2)))",
                 Array(Box::new(Tuple(vec![
-                    named("DateTime64"),
+                    ServerType::DateTime64(9),
                     Json,
                     named("Enum8"),
                 ]))),

@@ -6,6 +6,7 @@
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU64;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Op, RowOrder, TimeRange};
 
 use crate::catalogue::Table;
@@ -15,6 +16,7 @@ use crate::plan::BLOCK_ROWS;
 use crate::predicate::{Predicate, Test};
 use crate::query::{Query, hidden_name};
 use crate::resolution::operand;
+use crate::server_type::NANOSECONDS;
 use crate::value::Value;
 
 /// A query with the parameters that it names.
@@ -322,13 +324,11 @@ impl Builder<'_> {
         self.name("start", Value::time(range.start()));
         self.name("end", Value::time(range.end()));
         let time = operand(&table.time);
+        let [start, end] = self.window(table.time_scale, range);
         let mut conditions = vec![format!("{} = {{organization:String}}", table.tenant)];
         let narrowing = self.query.narrowing.iter();
         conditions.extend(narrowing.map(|predicate| self.predicate(predicate)));
-        conditions.extend([
-            format!("{time} >= {{start:DateTime64(9, 'UTC')}}"),
-            format!("{time} < {{end:DateTime64(9, 'UTC')}}"),
-        ]);
+        conditions.extend([format!("{time} >= {start}"), format!("{time} < {end}")]);
         for bound in &table.bounds {
             conditions.extend(self.key_conditions(bound, range).into_iter().flatten());
         }
@@ -339,6 +339,19 @@ impl Builder<'_> {
             predicate => conditions.push(self.predicate(predicate)),
         }
         conditions
+    }
+
+    /// Returns the bounds of a range as a column of so many digits has them: of its times, those from the next
+    /// that it can have are in the range, and not at its end.
+    fn window(&mut self, scale: u8, range: TimeRange) -> [String; 2] {
+        [("start", range.start()), ("end", range.end())].map(|(name, time)| {
+            if scale >= NANOSECONDS {
+                return format!("{{{name}:DateTime64(9, 'UTC')}}");
+            }
+            let name = format!("{name}_{scale}");
+            self.name(&name, Value::time(ceil(time, scale)));
+            format!("{{{name}:DateTime64({scale}, 'UTC')}}")
+        })
     }
 
     /// Says of a key what is true of it for all times of a range, or nothing where its functions
@@ -540,6 +553,16 @@ impl Builder<'_> {
         let placeholder = format!("{{{name}:{clickhouse_type}}}");
         self.parameters.push((name, parameter));
         placeholder
+    }
+}
+
+/// Returns the first time, from the given one on, that has so many digits behind its seconds.
+fn ceil(time: DateTime<Utc>, scale: u8) -> DateTime<Utc> {
+    let unit = 10_u32.pow(NANOSECONDS.saturating_sub(scale).into());
+    let over = time.timestamp_subsec_nanos() % unit;
+    match over {
+        0 => time,
+        over => time + TimeDelta::nanoseconds((unit - over).into()),
     }
 }
 

@@ -295,7 +295,11 @@ async fn answer(mut connection: TcpStream, body: Vec<u8>) {
                        Transfer-Encoding: chunked\r\n\r\n"
         .to_vec();
     let is_for_rows = head.contains("default_format=native");
-    let body = if is_for_rows { body } else { gzip(b"1000\t1000\n") };
+    let body = if is_for_rows {
+        body
+    } else {
+        gzip(b"1000\t1000\n")
+    };
     for chunk in body.chunks(50) {
         answer.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
         answer.extend_from_slice(chunk);

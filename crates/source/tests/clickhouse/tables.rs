@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{Int32Type, UInt32Type};
+use arrow::datatypes::{Int32Type, TimestampNanosecondType, UInt32Type};
 use domain::{ExportRequest, Narrowing, RequestLimits, Violation};
 use serde_json::{Value, json};
 use source::{LiveCatalogue, OTEL_PRESET, Preset, TELEMETRYFLOW_PRESET};
@@ -142,6 +142,65 @@ async fn a_live_catalogue_follows_the_tables() {
     assert_ne!(after, before);
     assert!(after.describe().all(|dataset| dataset.name != "logs"));
     assert_eq!(live.current(), after);
+}
+
+/// A row of the year 2299 does not end the export of others, and a time beyond nanoseconds is the last of them.
+#[tokio::test]
+async fn times_that_are_no_nanoseconds_do_not_end_an_export() {
+    let preset = "
+[events]
+table = \"events\"
+time = \"at\"
+tenant = \"org\"
+order_by = [\"number\"]
+columns = [
+    { name = \"timestamp\", type = \"timestamp\", sql = \"at\" },
+    { name = \"expires\", type = \"timestamp\" },
+    { name = \"number\", type = \"uint64\" },
+]
+";
+    for (at, expires, value) in [
+        ("DateTime64(3)", "DateTime64(3)", "'2299-01-01 00:00:00'"),
+        (
+            "DateTime64(6)",
+            "Nullable(DateTime64(0))",
+            "if(toHour(at) = 12, NULL, '2299-01-01 00:00:00')",
+        ),
+    ] {
+        let ddl = format!(
+            "CREATE TABLE events (at {at}, org String, expires {expires}, number UInt64) \
+             ENGINE = MergeTree ORDER BY at;\n"
+        );
+        let database = Database::create(preset, &ddl).await;
+        let insert = format!(
+            "INSERT INTO events SELECT arrayJoin(['2025-12-31 23:59:59.999', '2026-01-01 00:00:00', \
+             '2026-01-01 12:00:00.001', '2026-01-02 00:00:00', '2299-12-31 00:00:00'])::{at} AS at, '{}', \
+             {value}, toYear(at) * 100 + toDayOfMonth(at);\n",
+            database.organization
+        );
+        database.run(&insert).await;
+        let query = database.query("events", &json!({}));
+        let rows = database.rows(&query).await;
+        let [times, expiries] = [0, 1].map(|column| {
+            let times = rows
+                .column(column)
+                .as_primitive::<TimestampNanosecondType>();
+            times.iter().collect::<Vec<_>>()
+        });
+        let noon = 1_767_268_800_001_000_000;
+        assert_eq!(times, [Some(1_767_225_600_000_000_000), Some(noon)], "{at}");
+        let last = Some(9_223_372_036_000_000_000);
+        let is_nullable = expires.starts_with("Nullable");
+        assert_eq!(expiries, [last, last.filter(|_| !is_nullable)], "{expires}");
+        // Bounds between two of the column's times.
+        let within = json!({ "start_time": "2026-01-01T12:00:00.0005Z", "end_time": "2026-01-01T12:00:00.0015Z" });
+        let query = database.query("events", &within);
+        assert_eq!(database.rows(&query).await.num_rows(), 1, "{at}");
+        let after = json!({ "field": "expires", "op": "gt", "value": "2261-01-01T00:00:00Z" });
+        let query = database.query("events", &json!({ "filters": after }));
+        let found = database.rows(&query).await.num_rows();
+        assert_eq!(found, if is_nullable { 1 } else { 2 }, "{expires}");
+    }
 }
 
 /// ClickHouse answers `SELECT 1` all the while.

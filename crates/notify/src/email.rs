@@ -1,7 +1,7 @@
 //! What an e-mail is about.
 
 use chrono::{DateTime, Utc};
-use domain::{ExportRequest, ExportedFile, Failure, FileTotals, JobId};
+use domain::{ExportRequest, ExportedFile, Failure, FileTotals, JobId, Narrowing};
 use uuid::Uuid;
 
 /// An e-mail to the user who asked for an export. It has no `Debug`, which would show an address.
@@ -18,6 +18,8 @@ pub struct Email<'a> {
     pub job: JobId,
     /// What was asked for.
     pub request: &'a ExportRequest,
+    /// Which rows of the organization the user could see.
+    pub narrowed_to: &'a Narrowing,
     /// What became of it.
     pub outcome: Outcome<'a>,
 }

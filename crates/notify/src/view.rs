@@ -138,6 +138,11 @@ impl<'a> View<'a> {
             },
         };
         view.facts.extend(asked_for(request));
+        if !email.narrowed_to.is_empty() {
+            let fields: Vec<_> = email.narrowed_to.fields().map(|(field, _)| field).collect();
+            let narrowed = format!("the {} of your token", fields.join(", "));
+            view.facts.push(plain("Narrowed to", narrowed));
+        }
         view.facts.push(code("Job", email.job.to_string()));
         view
     }

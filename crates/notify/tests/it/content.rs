@@ -30,6 +30,25 @@ async fn a_file_that_is_ready() -> anyhow::Result<()> {
 }
 
 #[tokio::test]
+async fn a_file_without_the_rows_of_others() -> anyhow::Result<()> {
+    let mut sample = Sample::new(json!({}), 1_000, 44_000);
+    let fields = ["tenant_id", "workspace_id"];
+    let narrowed_to = fields.map(|field| (field.to_owned(), "do-not-tell".to_owned()));
+    sample.narrowed_to = narrowed_to.into_iter().collect();
+    let server = Server::start().await?;
+    server.mailer()?.send(&sample.completed()).await?;
+    let mail = server.message().await?;
+    for text in [mail.text, mail.html] {
+        assert!(
+            text.contains("the tenant_id, workspace_id of your token"),
+            "{text}"
+        );
+        assert!(!text.contains("do-not-tell"), "{text}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_file_without_rows() -> anyhow::Result<()> {
     let sample = Sample::new(
         json!({"format": "parquet", "end_time": "2026-01-01T00:00:00.000001Z"}),

@@ -3,7 +3,9 @@
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use devstack::{Mail, Mailbox, Smtp};
-use domain::{ErrorCode, ExportRequest, ExportedFile, Failure, FileTotals, JobId, RequestLimits};
+use domain::{
+    ErrorCode, ExportRequest, ExportedFile, Failure, FileTotals, JobId, Narrowing, RequestLimits,
+};
 use notify::{Email, Link, Mailer, Outcome, Security, SmtpConfig};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -59,6 +61,7 @@ pub(crate) struct Sample {
     request: ExportRequest,
     file: ExportedFile,
     pub(crate) failure: Failure,
+    pub(crate) narrowed_to: Narrowing,
     pub(crate) to: String,
     pub(crate) url: String,
 }
@@ -83,6 +86,7 @@ impl Sample {
                     .to_owned(),
             },
             failure: ErrorCode::SourceLimit.into(),
+            narrowed_to: Narrowing::default(),
             to: "ada@example.org".to_owned(),
             url: "https://files.example.com/exports/6f1c/logs.csv.gz\
                   ?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20260102T100000Z\
@@ -139,6 +143,7 @@ impl Sample {
             date: time("2026-01-02T10:00:00Z"),
             job: JobId::from(Uuid::from_u128(0x0199_8a30_7c2e_7b1a_9f3e_2d1c_0b9a_8f7e)),
             request: &self.request,
+            narrowed_to: &self.narrowed_to,
             outcome,
         }
     }

@@ -129,6 +129,7 @@ impl Courier for EmailCourier {
             date,
             job: due.job.id,
             request: &due.request,
+            narrowed_to: &due.job.narrowed_to,
             outcome,
         };
         Ok(self.mailer.send(&email).await?)

@@ -147,7 +147,7 @@ ALTER TABLE export_jobs
     -- somebody who may not see all rows of the organization; who may see others does not reach the job.
     ADD COLUMN narrowed_to JSONB NOT NULL DEFAULT '{}' CHECK (
         jsonb_typeof(narrowed_to) = 'object'
-        AND NOT jsonb_path_exists(narrowed_to, '$.* ? (@.type() <> "string")')
+        AND NOT jsonb_path_exists(narrowed_to, 'strict $.* ? (@.type() <> "string")', '{}', true)
     ),
     -- Where in a trace the job was requested, as a traceparent of W3C Trace Context: the worker goes on
     -- with that trace.

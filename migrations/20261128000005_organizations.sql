@@ -49,7 +49,7 @@ CREATE TABLE export_schedules (
     -- As in export_jobs.
     narrowed_to     JSONB NOT NULL DEFAULT '{}' CHECK (
         jsonb_typeof(narrowed_to) = 'object'
-        AND NOT jsonb_path_exists(narrowed_to, '$.* ? (@.type() <> "string")')
+        AND NOT jsonb_path_exists(narrowed_to, 'strict $.* ? (@.type() <> "string")', '{}', true)
     ),
 
     -- The request.

@@ -230,3 +230,27 @@ async fn a_download_is_on_the_audit_trail() -> Result<()> {
     assert_eq!(told.user_agent.map(|agent| agent.len()), Some(512));
     Ok(())
 }
+
+/// A row that nobody can read would keep others from being claimed.
+#[tokio::test]
+async fn what_narrows_a_job_is_an_object_of_texts() -> Result<()> {
+    let db = Db::fresh().await?;
+    let mut conn = db.conn().await?;
+    let job = db.post().await?;
+    for (narrowed_to, is_taken) in [
+        (json!({ "tenant_id": "acme" }), true),
+        (json!({}), true),
+        (json!([]), false),
+        (json!("acme"), false),
+        (json!({ "tenant_id": ["acme"] }), false),
+        (json!({ "tenant_id": 7, "workspace_id": "a" }), false),
+        (json!({ "tenant_id": null }), false),
+        (json!({ "tenant_id": { "a": "b" } }), false),
+    ] {
+        let update = sqlx::query("UPDATE export_jobs SET narrowed_to = $2 WHERE job_id = $1");
+        let update = update.bind(job.as_uuid()).bind(&narrowed_to);
+        let updated = update.execute(&mut *conn).await;
+        assert_eq!(updated.is_ok(), is_taken, "{narrowed_to}");
+    }
+    Ok(())
+}

@@ -77,6 +77,7 @@ impl Query {
     fn is_counted_cheaply(&self) -> bool {
         let mut tables = self.dataset.tables.iter();
         tables.all(|table| table.has_parts && is_name(&table.tenant))
+            && self.narrowing.iter().all(|it| self.is_cheap(it))
             && self.is_cheap(&self.predicate)
     }
 

@@ -102,6 +102,10 @@ pub(crate) fn wanted(config: &ClickHouseConfig) -> Vec<Setting> {
         // Gzip packs nothing on this level, it only proves the end: hardly more work than copying.
         ("http_zlib_compression_level", "0".to_owned()),
         ("output_format_native_write_json_as_string", "1".to_owned()),
+        // A count is one number, also where there is nothing to count.
+        ("extremes", "0".to_owned()),
+        ("empty_result_for_aggregation_by_empty_set", "0".to_owned()),
+        ("aggregate_functions_null_for_empty", "0".to_owned()),
         // A number in JSON stays one, whatever its size.
         ("output_format_json_quote_64bit_integers", "0".to_owned()),
         // Otherwise a map of which a condition names a key is read twice: for the key, and for the rows.

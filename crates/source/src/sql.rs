@@ -268,6 +268,8 @@ struct Builder<'a> {
     table: usize,
     /// How many values of the filter are bound.
     filter: usize,
+    /// What the tables before have bound.
+    before: &'a [(String, Parameter)],
     parameters: Vec<(String, Parameter)>,
 }
 
@@ -293,8 +295,8 @@ impl Builder<'_> {
             let mut builder = Builder {
                 query,
                 table: number,
-                // The same values of the filter, by the same names, for each table.
                 filter: 0,
+                before: &parameters,
                 parameters: Vec::new(),
             };
             let conditions = builder.conditions(table, range);
@@ -304,7 +306,8 @@ impl Builder<'_> {
                 table.from,
                 conditions.join("\n  AND ")
             ));
-            for (name, parameter) in builder.parameters {
+            let bound = builder.parameters;
+            for (name, parameter) in bound {
                 if !parameters.iter().any(|(other, _)| *other == name) {
                     parameters.push((name, parameter));
                 }
@@ -548,7 +551,16 @@ impl Builder<'_> {
     }
 
     fn bind(&mut self, parameter: Parameter, clickhouse_type: &str) -> String {
-        let name = format!("p{}", self.filter);
+        // Tables share the names of equal values. They may bind others: a path of JSON is two.
+        let is_another = |name: &str| {
+            let mut before = self.before.iter();
+            before.any(|(other, value)| other == name && *value != parameter)
+        };
+        let mut name = format!("p{}", self.filter);
+        while is_another(&name) {
+            self.filter += 1;
+            name = format!("p{}", self.filter);
+        }
         self.filter += 1;
         let placeholder = format!("{{{name}:{clickhouse_type}}}");
         self.parameters.push((name, parameter));

@@ -332,3 +332,38 @@ async fn types_of_json_attributes_are_kept_but_in_parquet() {
         assert_eq!(entries.len(), 5);
     }
 }
+
+/// A path of JSON takes more values than a key of a map: each table must get its own.
+#[tokio::test]
+async fn a_filter_means_the_same_in_a_table_with_maps_and_one_with_json() {
+    let database = Database::create(OTEL_PRESET, OTEL).await;
+    let json_table = OTEL_JSON
+        .split(";\n")
+        .find(|statement| statement.contains("otel_metrics_sum"))
+        .unwrap();
+    database
+        .run(&format!("DROP TABLE otel_metrics_sum;\n{json_table};\n"))
+        .await;
+    let organization = database.organization;
+    for workspace in ["acme", "globex"] {
+        let insert = format!(
+            "INSERT INTO otel_metrics_gauge (TimeUnix, MetricName, ResourceAttributes) VALUES \
+             ('2026-01-01 00:00:01', '{workspace}', map('telemetryflow.organization.id', '{organization}', 'workspace.id', '{workspace}'));\n\
+             INSERT INTO otel_metrics_sum (TimeUnix, MetricName, ResourceAttributes) VALUES \
+             ('2026-01-01 00:00:02', '{workspace}', '{{\"telemetryflow\":{{\"organization\":{{\"id\":\"{organization}\"}}}},\"workspace\":{{\"id\":\"{workspace}\"}}}}');\n"
+        );
+        database.run(&insert).await;
+    }
+    let mut database = database;
+    database.look().await;
+    let filters = json!({ "all": [
+        { "field": "resource_attributes.workspace.id", "op": "eq", "value": "acme" },
+        { "field": "metric_name", "op": "ne", "value": "globex" },
+    ] });
+    let body = json!({ "columns": ["metric_name"], "filters": filters });
+    let rows = database.rows(&database.query("metrics", &body)).await;
+    assert_eq!(rows.num_rows(), 2);
+    let all = json!({ "columns": ["metric_name"] });
+    let all = database.rows(&database.query("metrics", &all)).await;
+    assert_eq!(all.num_rows(), 4);
+}

@@ -274,7 +274,10 @@ impl<'a> Candidate<'a> {
             has_parts: !is_final && self.seen.is_none_or(SeenTable::has_parts),
             has_estimates: self.seen.is_none_or(SeenTable::has_estimates),
             time: self.time.to_owned(),
-            time_scale: match self.seen.and_then(|seen| seen.types.get(self.time)) {
+            time_scale: match self
+                .seen
+                .and_then(|seen| Some(seen.types.get(self.time)?.bare()))
+            {
                 Some(ServerType::DateTime64(scale)) => *scale,
                 _ => NANOSECONDS,
             },

@@ -32,6 +32,23 @@ impl Claims {
     }
 }
 
+impl Claims {
+    /// Tells whether a path ends early, at a claim that is neither an object nor null: `resource` is a text,
+    /// and `resource.workspace` is looked for.
+    pub(super) fn obstructs(&self, name: &str) -> bool {
+        obstructs(&self.0, name)
+    }
+}
+
+fn obstructs(object: &Map<String, Value>, name: &str) -> bool {
+    let mut beginnings = name.match_indices('.');
+    beginnings.any(|(dot, _)| match object.get(&name[..dot]) {
+        None | Some(Value::Null) => false,
+        Some(Value::Object(inner)) => obstructs(inner, &name[dot + 1..]),
+        Some(_) => true,
+    })
+}
+
 fn find<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     object.get(name).or_else(|| {
         name.rmatch_indices('.').find_map(|(dot, _)| {
@@ -143,6 +160,33 @@ mod tests {
         assert_eq!(found(&both, "a.b.c"), 4, "what the longest name lacks");
         let null = json!({ "a.b": null, "a": { "b": 1 } });
         assert_eq!(found(&null, "a.b"), Value::Null);
+    }
+
+    #[test]
+    fn a_path_is_obstructed_by_claims_that_are_no_objects() {
+        let obstructs = |claims: Value| {
+            let claims = Claims::parse(claims.to_string().as_bytes()).unwrap();
+            claims.obstructs("a.b.c")
+        };
+        for other in [
+            json!("x"),
+            json!(7),
+            json!(false),
+            json!([{ "b": { "c": 1 } }]),
+        ] {
+            assert!(obstructs(json!({ "a": other })), "{other}");
+            assert!(obstructs(json!({ "a": { "b": other } })), "{other}");
+            assert!(obstructs(json!({ "a.b": other })), "{other}");
+        }
+        for free in [
+            json!({}),
+            json!({ "a": null }),
+            json!({ "a": {} }),
+            json!({ "a": { "b": { "c": 1 } } }),
+            json!({ "a.b.c": 1, "b": 1, "c": 1 }),
+        ] {
+            assert!(!obstructs(free.clone()), "{free}");
+        }
     }
 
     fn left(claims: &Value) -> Result<Duration, String> {

@@ -146,8 +146,9 @@ impl Verifier {
     /// Finds which rows the user may see. What is not understood must not widen that.
     fn narrowing(&self, claims: &Claims) -> Result<Narrowing, InvalidToken> {
         let claims = self.narrow_by.iter().filter_map(|(claim, field)| {
-            let value = claims.find(claim).filter(|value| !value.is_null())?;
-            let value = match value {
+            let value = match claims.find(claim).unwrap_or(&Value::Null) {
+                Value::Null if claims.obstructs(claim) => Err(InvalidToken::Claim(claim.clone())),
+                Value::Null => return None,
                 Value::String(text) if !text.contains('\0') => Ok(text.clone()),
                 Value::Number(number) => Ok(number.to_string()),
                 _ => Err(InvalidToken::Claim(claim.clone())),

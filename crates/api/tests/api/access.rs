@@ -316,7 +316,7 @@ async fn claims_narrow_what_is_exported() {
     };
     for (claims, narrowed_to) in [
         (json!({}), json!({})),
-        (json!({ "tenantId": null, "workspace": 7 }), json!({})),
+        (json!({ "tenantId": null, "workspace": {} }), json!({})),
         (
             json!({ "tenantId": "it's" }),
             json!({ "service_name": "it's" }),
@@ -335,6 +335,8 @@ async fn claims_narrow_what_is_exported() {
         let answer = created(json!({ "tenantId": wrong })).await;
         answer.assert_problem(401, "token_invalid");
     }
+    let answer = created(json!({ "workspace": 7 })).await;
+    answer.assert_problem(401, "token_invalid");
     let answer = created(json!({ "workspace": { "number": "many" } })).await;
     answer.assert_problem(422, "invalid_request");
     assert_eq!(answer.body["errors"][0]["pointer"], "/data_type");

@@ -75,7 +75,13 @@ pub async fn estimate_export(
         validate(&app, &body, &limits, &principal).map_err(EstimateExportError::Invalid)?;
     let _permit = app.estimator.enter()?;
     let mut connection = store::acquire(&app.pool).await?;
-    let costs = store::jobs::costs(&mut connection, organization, &request).await?;
+    let costs = store::jobs::costs(
+        &mut connection,
+        organization,
+        &principal.narrowed_to,
+        &request,
+    )
+    .await?;
     drop(connection);
     let estimate = app.estimator.estimate(&query, &request.output, &costs);
     let estimate = match estimate.await {

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use domain::{ExportRequest, OrganizationId};
+use domain::{ExportRequest, Narrowing, OrganizationId};
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 
 use crate::error::StoreError;
 
@@ -26,7 +27,7 @@ pub struct Cost {
 }
 
 /// Returns what the latest exports of an organization took that differ from a request in the window and
-/// the filters only. Where the organization has none, those of all organizations count, unless they
+/// the filters only, and have no rows but those of `narrowed_to`. Where the organization has none, those of all organizations count, unless they
 /// are very few.
 ///
 /// # Errors
@@ -35,13 +36,14 @@ pub struct Cost {
 pub async fn costs(
     conn: &mut PgConnection,
     organization: OrganizationId,
+    narrowed_to: &Narrowing,
     request: &ExportRequest,
 ) -> Result<Vec<Cost>, StoreError> {
     let rows = sqlx::query!(
         r#"WITH own AS (
                SELECT * FROM export_jobs
                WHERE organization_id = $1 AND data_type = $2 AND format = $3 AND compression = $4
-                 AND status IN ('COMPLETED', 'EXPIRED')
+                 AND status IN ('COMPLETED', 'EXPIRED') AND narrowed_to @> $8
                ORDER BY completed_at DESC LIMIT $7
            ), everyones AS (
                SELECT * FROM export_jobs
@@ -68,6 +70,7 @@ pub async fn costs(
         request.columns.clone().map(Value::from),
         request.options_json(),
         LATEST,
+        Json(narrowed_to) as _,
     )
     .fetch_all(conn)
     .await?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::jobs::{self, Cost};
 use uuid::Uuid;
 
-use crate::db::{Db, LOCATION, RETENTION, file, request};
+use crate::db::{Db, LOCATION, RETENTION, file, narrowed, request};
 
 /// Makes an export of so many rows that took so many seconds.
 async fn made(db: &Db, changes: &Value, rows: u64, seconds: f64) -> Result<()> {
@@ -35,7 +35,7 @@ async fn made(db: &Db, changes: &Value, rows: u64, seconds: f64) -> Result<()> {
 /// Returns the rows of the exports that count for an organization, fewest first.
 async fn counted(db: &Db, organization: OrganizationId, changes: &Value) -> Result<Vec<u64>> {
     let mut conn = db.conn().await?;
-    let costs = jobs::costs(&mut conn, organization, &request(changes)).await?;
+    let costs = jobs::costs(&mut conn, organization, &narrowed(&[]), &request(changes)).await?;
     let mut rows: Vec<_> = costs.iter().map(|cost| cost.rows).collect();
     rows.sort_unstable();
     Ok(rows)
@@ -62,7 +62,13 @@ async fn exports_that_differ_in_window_and_filters_are_alike() -> Result<()> {
     }
 
     let mut conn = db.conn().await?;
-    let mut costs = jobs::costs(&mut conn, db.organization, &request(&json!({}))).await?;
+    let mut costs = jobs::costs(
+        &mut conn,
+        db.organization,
+        &narrowed(&[]),
+        &request(&json!({})),
+    )
+    .await?;
     costs.sort_by_key(|cost| cost.rows);
     let cost = |rows, elapsed| Cost {
         rows,
@@ -104,5 +110,35 @@ async fn those_of_all_count_where_an_organization_has_none() -> Result<()> {
             .await?
             .is_empty()
     );
+    Ok(())
+}
+
+/// What rows of another tenant take is nobody else's business.
+#[tokio::test]
+async fn exports_of_more_rows_than_somebody_may_see_do_not_count() -> Result<()> {
+    let db = Db::fresh().await?;
+    for (rows, tenant) in [(10, "a"), (20, "b"), (30, "")] {
+        made(&db, &json!({}), rows, 1.0).await?;
+        sqlx::query("UPDATE export_jobs SET narrowed_to = $1 WHERE rows_exported = $2")
+            .bind(match tenant {
+                "" => json!({}),
+                tenant => json!({ "tenant_id": tenant }),
+            })
+            .bind(i64::try_from(rows)?)
+            .execute(&mut *db.conn().await?)
+            .await?;
+    }
+    let mut conn = db.conn().await?;
+    for (fields, expected) in [
+        (&[] as &[_], vec![10, 20, 30]),
+        (&[("tenant_id", "a")], vec![10]),
+        (&[("tenant_id", "c")], vec![]),
+    ] {
+        let (narrowed_to, alike) = (narrowed(fields), request(&json!({})));
+        let costs = jobs::costs(&mut conn, db.organization, &narrowed_to, &alike).await?;
+        let mut rows: Vec<_> = costs.iter().map(|cost| cost.rows).collect();
+        rows.sort_unstable();
+        assert_eq!(rows, expected, "{fields:?}");
+    }
     Ok(())
 }

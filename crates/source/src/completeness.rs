@@ -23,15 +23,23 @@ const ONE_IN: usize = 16;
 /// How long counting a slice may take; after that it is read uncounted.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Rows that say how large the next ones are.
+const FEW_ROWS: usize = 1_000;
+
 impl Shared {
     /// Counts the rows of a slice that is to be read, if its turn has come.
     pub(crate) async fn count_before(&self, range: TimeRange) -> Result<Option<u64>, SourceError> {
         let number = self.slices.fetch_add(1, Ordering::Relaxed);
-        if number.is_multiple_of(ONE_IN) || self.query.is_counted_cheaply() {
-            self.clickhouse.count_of(&self.query, range, LIMIT).await
-        } else {
-            Ok(None)
+        let is_cheap =
+            self.query.is_counted_cheaply() && !self.counts_slowly.load(Ordering::Relaxed);
+        if !is_cheap && !number.is_multiple_of(ONE_IN) {
+            return Ok(None);
         }
+        let counted = self.clickhouse.count_of(&self.query, range, LIMIT).await?;
+        if counted.is_none() {
+            self.counts_slowly.store(true, Ordering::Relaxed);
+        }
+        Ok(counted)
     }
 
     /// Compares the rows that were read with those that were counted before. More have come since; fewer may
@@ -62,12 +70,12 @@ impl Shared {
         NonZeroU64::new(self.row_bytes.load(Ordering::Relaxed))
     }
 
-    /// Notes how many bytes some rows have in memory.
+    /// Notes how many bytes some rows have in memory. Few rows say nothing of others, unless they are large.
     pub(crate) fn measured(&self, rows: usize, bytes: usize) {
-        if let Some(row_bytes) = bytes.checked_div(rows) {
-            self.row_bytes
-                .store(row_bytes.max(1) as u64, Ordering::Relaxed);
-        }
+        let says_much = rows >= FEW_ROWS || bytes > self.limits.sort_bytes;
+        let row_bytes = bytes.checked_div(rows).filter(|_| says_much);
+        let row_bytes = row_bytes.map_or(0, |row_bytes| row_bytes.max(1) as u64);
+        self.row_bytes.store(row_bytes, Ordering::Relaxed);
     }
 }
 

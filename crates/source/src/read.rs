@@ -6,7 +6,7 @@
 //! is read; the one after that waits until they are gone.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use domain::TimeRange;
 use tokio::sync::{Semaphore, mpsc};
@@ -53,8 +53,10 @@ pub(crate) struct Shared {
     pub(crate) limits: ReadLimits,
     /// Room for ranges that are sorted here.
     pub(crate) ranges: Arc<Semaphore>,
-    /// What a row took in memory in the last answer, and 0 before.
+    /// What a row took in memory in the last answer; 0 where that is not known.
     pub(crate) row_bytes: AtomicU64,
+    /// Whether counting a slice took too long.
+    pub(crate) counts_slowly: AtomicBool,
     /// How many slices were begun.
     pub(crate) slices: AtomicUsize,
 }
@@ -85,6 +87,7 @@ impl ClickHouse {
             },
             ranges: Arc::new(Semaphore::new(RANGES)),
             row_bytes: AtomicU64::new(0),
+            counts_slowly: AtomicBool::new(false),
             slices: AtomicUsize::new(0),
         };
         SliceReader {

@@ -23,6 +23,9 @@ use crate::error::SourceError;
 /// Rows of the same time that are compared together, at most; what they are compared by is copied for it.
 const TIES_AT_ONCE: usize = 4096;
 
+/// Comparators that are kept: there is one for each column of each two batches.
+const MAX_COMPARATORS: usize = 16_384;
+
 const ASCENDING: SortOptions = SortOptions {
     descending: false,
     nulls_first: false,
@@ -228,6 +231,9 @@ impl<'a> Comparators<'a> {
     /// Compares two rows, each given by its batch and its place in that.
     fn compare(&self, one: (usize, usize), other: (usize, usize)) -> Ordering {
         let mut made = self.made.borrow_mut();
+        if made.len() > MAX_COMPARATORS {
+            made.clear();
+        }
         for &column in self.columns {
             let comparator = match made.entry((column, one.0, other.0)) {
                 Entry::Occupied(known) => known.into_mut(),

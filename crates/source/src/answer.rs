@@ -52,7 +52,6 @@ impl ClickHouse {
         let answer = self.begin(statement, &how, settings, self.first_timeout());
         let answer = answer.await;
         metrics::asked(Purpose::Rows, &answer, asked.elapsed());
-        self.review_settings(&answer);
         answer
     }
 
@@ -115,7 +114,9 @@ impl ClickHouse {
         };
         let is_error = answer.header(EXCEPTION_CODE).is_some();
         if answer.response.status() != StatusCode::OK || is_error {
-            return Err(answer.error().await);
+            let refused = Err(answer.error().await);
+            self.review_settings(&refused);
+            return refused;
         }
         Ok(answer)
     }

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use futures::future::try_join_all;
 use tokio::sync::Mutex;
 
 use crate::catalogue::Catalogue;
@@ -93,14 +92,20 @@ impl LiveCatalogue {
     }
 
     async fn ask_for_nothing(&self, catalogue: &Catalogue) -> Result<(), SourceError> {
-        let queries = catalogue
-            .datasets()
-            .filter_map(|(_, dataset)| Query::of_nobody(dataset));
-        let asked = queries.map(|query| async move {
-            let clickhouse = &self.0.clickhouse;
-            clickhouse.ask_for_nothing(&query).await
-        });
-        try_join_all(asked).await.map(drop)
+        for (name, dataset) in catalogue.datasets() {
+            let Some(query) = Query::of_nobody(dataset) else {
+                continue;
+            };
+            let answer = self.0.clickhouse.ask_for_nothing(&query).await;
+            if answer.is_err() {
+                tracing::warn!(
+                    dataset = name,
+                    "clickhouse refused the statement of a dataset"
+                );
+            }
+            answer?;
+        }
+        Ok(())
     }
 
     async fn look(&self, looked: &mut Option<Instant>) -> Result<(), SourceError> {

@@ -36,7 +36,6 @@ impl ClickHouse {
             .await
             .unwrap_or(Err(SourceError::Stalled(within)));
         metrics::asked(Purpose::Count, &answer, asked.elapsed());
-        self.review_settings(&answer);
         parse(&answer?)
     }
 }

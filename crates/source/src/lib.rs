@@ -28,6 +28,7 @@ mod look;
 mod metrics;
 mod numbers;
 mod pace;
+mod parameter;
 mod plan;
 mod predicate;
 mod preset;

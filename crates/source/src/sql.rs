@@ -3,7 +3,6 @@
 //! Expressions and tables come from the catalogue; the organization, times, keys and values are
 //! bound as parameters, which the engine parses; nothing of a request is ever part of the text.
 
-use std::fmt::{self, Write as _};
 use std::num::NonZeroU64;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,6 +11,7 @@ use domain::{Op, RowOrder, TimeRange};
 use crate::catalogue::Table;
 use crate::column_type::Scalar;
 use crate::key_bounds::KeyBound;
+use crate::parameter::{FIELD_BYTES, Parameter, field_bytes};
 use crate::plan::BLOCK_ROWS;
 use crate::predicate::{Predicate, Test};
 use crate::query::{Query, hidden_name};
@@ -24,61 +24,6 @@ use crate::value::Value;
 pub(crate) struct Statement {
     pub(crate) sql: String,
     pub(crate) parameters: Vec<(String, Parameter)>,
-}
-
-/// One value, or a list of them.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Parameter {
-    One(Value),
-    Many(Vec<Value>),
-}
-
-/// As the HTTP interface takes it: one value as in `TabSeparated`, several as an array.
-impl fmt::Display for Parameter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::One(Value::Text(text)) => f.write_str(&escaped(text)),
-            Self::One(value) => value.fmt(f),
-            Self::Many(values) => {
-                f.write_char('[')?;
-                for (index, value) in values.iter().enumerate() {
-                    if index > 0 {
-                        f.write_char(',')?;
-                    }
-                    match value {
-                        Value::Text(text) => write!(f, "'{}'", escaped(text))?,
-                        value => value.fmt(f)?,
-                    }
-                }
-                f.write_char(']')
-            }
-        }
-    }
-}
-
-/// How much of a parameter goes into a field of a form. A server takes 131,072 bytes by default
-/// (`http_max_field_value_size`).
-const FIELD_BYTES: usize = 100_000;
-
-/// Returns what a value takes of a field, in a list or by itself.
-fn field_bytes(value: &Value) -> usize {
-    match value {
-        Value::Text(text) => escaped(text).len() + "'',".len(),
-        value => value.to_string().len() + 1,
-    }
-}
-
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\t' => escaped.push_str("\\t"),
-            '\n' => escaped.push_str("\\n"),
-            '\\' | '\'' => escaped.extend(['\\', c]),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }
 
 /// Selects the rows of a range, in the order that was asked for.

@@ -37,7 +37,7 @@ pub enum SourceError {
     #[error("the answer of clickhouse ended before its end")]
     Truncated,
     /// A slice has fewer rows than there were before it was read and are still.
-    #[error("clickhouse sent {read} of {counted} rows and did not say why")]
+    #[error("clickhouse sent {read} rows; a count before found {counted}")]
     Short {
         /// Rows that came.
         read: u64,

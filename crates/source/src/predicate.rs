@@ -72,7 +72,8 @@ pub(crate) fn narrow(dataset: &Dataset, narrowed_to: &Narrowing) -> Result<Vec<P
         let test = test(Posted::Text(value.to_owned())).or_else(number);
         test.map(Predicate::Test).ok_or_else(|| {
             format!(
-                "has rows that you may not see: they cannot be narrowed to the {field} of your token"
+                "cannot be exported with your token: the token is limited to one {field}, and the dataset \
+                 cannot be filtered by it"
             )
         })
     });
